@@ -1,0 +1,1 @@
+//! What a component's findings mean, and what comes first.

@@ -1,0 +1,1 @@
+//! What the context says about assets.

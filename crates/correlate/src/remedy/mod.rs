@@ -1,0 +1,1 @@
+//! What would fix the most, and whom to ask.
