@@ -21,7 +21,10 @@ IMAGES = {
     "notification-worker": ("notification-worker", "messaging/notification-worker", "0.88.0"),
 }
 # images of pull requests: built and scanned, never deployed
-PULL_REQUESTS = [("web-checkout", "pr-412", "2026-10-14T15:30:00Z"), ("booking-api", "pr-977", "2026-10-15T15:30:00Z")]
+PULL_REQUESTS = [
+    ("web-checkout", "pr-412", "2026-10-14T15:30:00Z"), ("booking-api", "pr-977", "2026-10-15T15:30:00Z"), ("web-checkout", "pr-418", "2026-10-16T09:30:00Z"),
+    ("fare-engine", "pr-231", "2026-10-16T15:30:00Z"), ("tariff-admin", "pr-233", "2026-10-17T15:30:00Z"), ("notification-worker", "pr-88", "2026-10-18T15:30:00Z"),
+]
 
 LOCAL_LOW = "AV:L/AC:L/PR:L/UI:N/S:U/C:N/I:N/A:L"
 LOCAL_MID = "AV:L/AC:L/PR:N/UI:R/S:U/C:N/I:N/A:H"
@@ -207,7 +210,7 @@ AREAS = ("network", "billing", "tickets", "telemetry", "crew", "harbour", "archi
 
 def checkov_row(check, name, resource, file, first, severity, passed):
     return {"check_id": check, "bc_check_id": None, "check_name": name, "check_result": {"result": "PASSED" if passed else "FAILED", "evaluated_keys": []}, "code_block": [], "file_path": "/" + file,
-            "file_abs_path": "/work/" + file, "repo_file_path": "/" + file, "file_line_range": [first, first + 9], "resource": resource, "evaluations": None, "check_class": "checkov.terraform.checks.resource.aws",
+            "file_abs_path": "/tf/" + file, "repo_file_path": "/" + file, "file_line_range": [first, first + 9], "resource": resource, "evaluations": None, "check_class": "checkov.terraform.checks.resource.aws",
             "fixed_definition": None, "entity_tags": {}, "severity": severity, "guideline": "https://docs.prismacloud.io/"}
 
 
