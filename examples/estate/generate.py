@@ -215,6 +215,7 @@ def checkov_row(check, name, resource, file, first, severity, passed):
 
 
 def retired_checks(passed):
+    """Fifty-eight checks that fail in October; the November reports under scans/ hold the same rows as passes."""
     return [checkov_row(check, name, f"{kind}.{area}", f"{area}/main.tf", 10 + 20 * i, None if passed else "LOW", passed)
             for area in AREAS for i, (check, name, kind) in enumerate(TERRAFORM)][:58]
 
@@ -233,6 +234,7 @@ PROWLER = [("cloudwatch_log_group_retention_policy_specific_days_enabled", "Log 
 
 
 def prowler_rows(fail, at, stamp):
+    """Twenty rows that fail in October; the November report under scans/ holds the same rows as passes."""
     out = []
     for i, area in enumerate(AREAS):
         for event, title, service, kind in PROWLER:
