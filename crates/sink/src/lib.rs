@@ -1,1 +1,8 @@
-//! Stub.
+//! SINK: topics → ClickHouse rows. Writes what the topics say, no more; rows carry natural keys and versions,
+//! so a replay changes nothing that a query can see.
+
+pub mod batch;
+pub mod insert;
+pub mod metrics;
+pub mod migrate;
+pub mod rows;

@@ -1,0 +1,131 @@
+//! Table `risks`.
+
+use clickhouse::Row;
+use serde::{Deserialize, Serialize};
+use tributary_model::risk::Risk;
+
+use super::{Source, fraction, json, word};
+
+/// A row of `risks`; columns are described in `schemas/clickhouse/001_current_state.sql`.
+#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct RiskRow {
+    pub component: String,
+    pub risk: String,
+    pub bucket: u8,
+    pub version: u64,
+    pub generation: i64,
+    pub revision: i64,
+    pub state: String,
+    pub class: String,
+    pub title: String,
+    pub name: String,
+    pub vulnerability_ids: Vec<String>,
+    pub cwes: Vec<u32>,
+    pub package: String,
+    pub installed_versions: Vec<String>,
+    pub place: String,
+    pub band: String,
+    pub band_rank: u8,
+    pub score: i32,
+    pub severity: String,
+    pub contributions: String,
+    pub decision: String,
+    pub model_version: String,
+    pub inputs_digest: String,
+    pub owner: String,
+    pub owner_source: String,
+    pub owner_confidence: String,
+    pub tier: i32,
+    pub environments: Vec<String>,
+    pub exposure: String,
+    pub deployed: Option<bool>,
+    pub runtime: String,
+    pub kev: Option<bool>,
+    pub epss: Option<f64>,
+    pub cvss: Option<f64>,
+    pub verified: bool,
+    pub fix_kind: String,
+    pub fix_target: String,
+    pub fix_version: String,
+    pub fix: String,
+    pub first_seen: i64,
+    pub opened_at: i64,
+    pub clock_start: i64,
+    pub due_at: Option<i64>,
+    pub resolved_at: Option<i64>,
+    pub reopened: u32,
+    pub suppressed_by: String,
+    pub confirmed_by: Vec<String>,
+    pub tools: Vec<String>,
+    pub evidence: String,
+    pub evidence_total: u32,
+    pub backfill: bool,
+    pub decided_at: i64,
+    pub chain_head: String,
+}
+
+/// Revisions per generation that a version can count: 2^20, so that generations (seconds) and revisions share 64 bits.
+const REVISIONS: i64 = 1 << 20;
+
+impl RiskRow {
+    /// The row of a snapshot. Its version is (generation, revision), not the offset: a mirrored topic keeps it.
+    #[must_use]
+    pub fn new(risk: Risk, source: Source) -> Self {
+        Self {
+            bucket: source.bucket,
+            version: (risk.generation.max(0) * REVISIONS + risk.revision.clamp(0, REVISIONS - 1)) as u64,
+            state: word(&risk.state),
+            class: risk.class.name().to_owned(),
+            band: risk.band.name().to_owned(),
+            band_rank: risk.band as u8,
+            severity: risk.severity.name().to_owned(),
+            contributions: json(&risk.contributions),
+            decision: json(&risk.decision),
+            exposure: word(&risk.exposure),
+            runtime: word(&risk.runtime),
+            epss: risk.epss_ppm.map(fraction),
+            confirmed_by: risk.confirmed_by.iter().map(ToString::to_string).collect(),
+            evidence: json(&risk.evidence),
+            risk: risk.risk.to_string(),
+            component: risk.component,
+            generation: risk.generation,
+            revision: risk.revision,
+            title: risk.title,
+            name: risk.name,
+            vulnerability_ids: risk.vulnerability_ids,
+            cwes: risk.cwes,
+            package: risk.package,
+            installed_versions: risk.installed_versions,
+            place: risk.place,
+            score: risk.score,
+            model_version: risk.model_version,
+            inputs_digest: risk.inputs_digest,
+            owner: risk.owner.team,
+            owner_source: risk.owner.source,
+            owner_confidence: risk.owner.confidence,
+            tier: risk.tier,
+            environments: risk.environments,
+            deployed: risk.deployed,
+            kev: risk.kev,
+            cvss: risk.cvss_score,
+            verified: risk.verified,
+            fix_kind: risk.fix.kind,
+            fix_target: risk.fix.target,
+            fix_version: risk.fix.version,
+            fix: risk.fix.summary,
+            first_seen: risk.first_seen,
+            opened_at: risk.opened_at,
+            clock_start: risk.clock_start,
+            due_at: risk.due_at,
+            resolved_at: risk.resolved_at,
+            reopened: risk.reopened,
+            suppressed_by: risk.suppressed_by,
+            tools: risk.tools,
+            evidence_total: risk.evidence_total,
+            backfill: risk.backfill,
+            decided_at: risk.decided_at,
+            chain_head: risk.chain_head,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Tables `scan_runs` and `sbom_components`.
+
+use clickhouse::Row;
+use serde::{Deserialize, Serialize};
+use tributary_model::observation::Observation;
+use tributary_model::scan::ScanRun;
+
+use super::{Source, word};
+
+/// A row of `scan_runs`; columns are described in `schemas/clickhouse/001_current_state.sql`.
+#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ScanRow {
+    pub asset: String,
+    pub scope: String,
+    pub scan_id: String,
+    pub bucket: u8,
+    pub version: u64,
+    pub tool: String,
+    pub format: String,
+    pub classes: Vec<String>,
+    pub components: Vec<String>,
+    pub state: String,
+    pub is_watermark: bool,
+    pub parts_expected: u32,
+    pub parts_received: u32,
+    pub sightings: u32,
+    pub new: u32,
+    pub unchanged: u32,
+    pub reopened: u32,
+    pub gone: u32,
+    pub started_at: i64,
+    pub updated_at: i64,
+}
+
+impl ScanRow {
+    /// The row of a ledger line.
+    #[must_use]
+    pub fn new(run: ScanRun, source: Source) -> Self {
+        Self {
+            bucket: source.bucket,
+            version: source.version,
+            state: word(&run.state),
+            classes: run.classes.iter().map(|class| class.name().to_owned()).collect(),
+            parts_received: run.parts_received.len() as u32,
+            asset: run.asset,
+            scope: run.scope,
+            scan_id: run.scan_id,
+            tool: run.tool,
+            format: run.format,
+            components: run.components,
+            is_watermark: run.is_watermark,
+            parts_expected: run.parts_expected,
+            sightings: run.sightings,
+            new: run.new,
+            unchanged: run.unchanged,
+            reopened: run.reopened,
+            gone: run.gone,
+            started_at: run.started_at,
+            updated_at: run.updated_at,
+        }
+    }
+}
+
+/// A row of `sbom_components`; columns are described in `schemas/clickhouse/001_current_state.sql`.
+#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct SbomRow {
+    pub asset: String,
+    pub purl: String,
+    pub version_: String,
+    pub bucket: u8,
+    pub version: u64,
+    pub name: String,
+    pub ecosystem: String,
+    pub licence: String,
+    pub observed_at: i64,
+}
+
+/// The rows of an inventory; none for other observations.
+pub(super) fn inventory(observation: Observation, source: Source) -> Vec<SbomRow> {
+    let (asset, observed_at) = (observation.asset, observation.observed_at);
+    observation
+        .inventory
+        .into_iter()
+        .map(|item| SbomRow {
+            asset: asset.clone(),
+            purl: item.purl,
+            version_: item.version,
+            bucket: source.bucket,
+            version: source.version,
+            name: item.name,
+            ecosystem: item.ecosystem,
+            licence: item.licence,
+            observed_at,
+        })
+        .collect()
+}
