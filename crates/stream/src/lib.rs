@@ -2,12 +2,17 @@
 
 pub mod broadcast;
 pub mod clock;
+pub mod embedded;
+pub mod log;
 pub mod message;
+mod metrics;
 pub mod stage;
 pub mod table;
 
 pub use broadcast::BroadcastStore;
 pub use clock::Clock;
+pub use embedded::{EmbeddedLog, EmbeddedSettings};
+pub use log::{Log, LogError};
 pub use message::{Message, Output, Outputs, Position};
 pub use stage::Stage;
 pub use table::Table;

@@ -1,0 +1,256 @@
+//! How keys and values of the store are laid out; integers in keys are big-endian so that byte order is number order.
+//! One function pair per shape; the round trips are tested below.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tributary_model::Topic;
+use tributary_model::time::Millis;
+
+use crate::log::LogError;
+use crate::message::{Message, Output};
+
+/// Bytes of a record key: topic code, partition, offset.
+pub(super) const RECORD_KEY_BYTES: usize = 1 + 4 + 8;
+const TOMBSTONE: u8 = 1;
+const HEADERS: u8 = 2;
+/// Time, flags, key length.
+const PREAMBLE_BYTES: usize = 8 + 1 + 4;
+
+/// Topic and partition.
+pub(super) fn partition_key(topic: Topic, partition: u32) -> [u8; 5] {
+    let mut key = [0; 5];
+    key[0] = topic.code();
+    key[1..].copy_from_slice(&partition.to_be_bytes());
+    key
+}
+
+/// Topic, partition, offset.
+pub(super) fn record_key(topic: Topic, partition: u32, offset: u64) -> [u8; RECORD_KEY_BYTES] {
+    let mut key = [0; RECORD_KEY_BYTES];
+    key[..5].copy_from_slice(&partition_key(topic, partition));
+    key[5..].copy_from_slice(&offset.to_be_bytes());
+    key
+}
+
+/// The offset of a record key.
+pub(super) fn offset_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(5..RECORD_KEY_BYTES)?.try_into().ok()?))
+}
+
+/// Topic, partition, record key: where the latest offset of a compacted key is kept.
+pub(super) fn latest_key(topic: Topic, partition: u32, key: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(5 + key.len());
+    out.extend_from_slice(&partition_key(topic, partition));
+    out.extend_from_slice(key);
+    out
+}
+
+/// A record ready to be stored: encoded on the caller's thread, so that the committer only assigns offsets.
+#[derive(Debug, Clone)]
+pub(super) struct Encoded {
+    pub topic: Topic,
+    pub partition: u32,
+    /// The stored value; `message` borrows from it.
+    pub stored: Bytes,
+    /// As readers will get it, but for the offset.
+    pub message: Message,
+}
+
+/// Encodes an output.
+pub(super) fn encode(output: Output, partition: u32, timestamp: Millis) -> Encoded {
+    let Output { topic, key, value, headers, .. } = output;
+    let header_bytes: usize = headers.iter().map(|(name, text)| 8 + name.len() + text.len()).sum();
+    let value_bytes = value.as_ref().map_or(0, Bytes::len);
+    let mut out = BytesMut::with_capacity(PREAMBLE_BYTES + key.len() + 2 + header_bytes + value_bytes);
+    let mut flags = 0;
+    if value.is_none() {
+        flags |= TOMBSTONE;
+    }
+    if !headers.is_empty() {
+        flags |= HEADERS;
+    }
+    out.put_i64_le(timestamp);
+    out.put_u8(flags);
+    out.put_u32_le(key.len() as u32);
+    out.put_slice(&key);
+    if !headers.is_empty() {
+        out.put_u16_le(headers.len() as u16);
+        for (name, text) in &headers {
+            for part in [name, text] {
+                out.put_u32_le(part.len() as u32);
+                out.put_slice(part.as_bytes());
+            }
+        }
+    }
+    let value_at = out.len();
+    if let Some(value) = &value {
+        out.put_slice(value);
+    }
+    let stored = out.freeze();
+    let message = Message {
+        topic,
+        partition,
+        offset: 0,
+        key: stored.slice(PREAMBLE_BYTES..PREAMBLE_BYTES + key.len()),
+        value: value.map(|_| stored.slice(value_at..)),
+        headers,
+        timestamp,
+    };
+    Encoded { topic, partition, stored, message }
+}
+
+/// Reads a stored record.
+pub(super) fn decode(topic: Topic, partition: u32, offset: u64, stored: &Bytes) -> Result<Message, LogError> {
+    parse(topic, partition, offset, stored).ok_or_else(|| {
+        LogError::fatal(format!("record {topic}/{partition}/{offset} in the store is damaged; restore the directory"))
+    })
+}
+
+fn parse(topic: Topic, partition: u32, offset: u64, stored: &Bytes) -> Option<Message> {
+    let timestamp = timestamp_of(stored)?;
+    let flags = *stored.get(8)?;
+    let key_len = u32::from_le_bytes(stored.get(9..13)?.try_into().ok()?) as usize;
+    let key_end = PREAMBLE_BYTES.checked_add(key_len).filter(|end| *end <= stored.len())?;
+    let mut at = key_end;
+    let headers = if flags & HEADERS == 0 { Vec::new() } else { parse_headers(stored, &mut at)? };
+    let value = (flags & TOMBSTONE == 0).then(|| stored.slice(at..));
+    Some(Message { topic, partition, offset, key: stored.slice(PREAMBLE_BYTES..key_end), value, headers, timestamp })
+}
+
+fn parse_headers(stored: &[u8], at: &mut usize) -> Option<Vec<(String, String)>> {
+    fn text(stored: &[u8], at: &mut usize) -> Option<String> {
+        let len = u32::from_le_bytes(stored.get(*at..*at + 4)?.try_into().ok()?) as usize;
+        let text = stored.get(*at + 4..(*at + 4).checked_add(len)?)?;
+        *at += 4 + len;
+        Some(String::from_utf8_lossy(text).into_owned())
+    }
+    let count = u16::from_le_bytes(stored.get(*at..*at + 2)?.try_into().ok()?);
+    *at += 2;
+    (0..count).map(|_| Some((text(stored, at)?, text(stored, at)?))).collect()
+}
+
+/// The time of a stored record.
+pub(super) fn timestamp_of(stored: &[u8]) -> Option<Millis> {
+    Some(Millis::from_le_bytes(stored.get(..8)?.try_into().ok()?))
+}
+
+/// What is kept of a partition beside its records. Kept because the last records may be gone, and offsets never go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Extent {
+    /// No record is below.
+    pub start: u64,
+    /// The next offset to assign.
+    pub end: u64,
+    /// Stored bytes of the records between; only of topics that delete.
+    pub bytes: u64,
+}
+
+impl Extent {
+    /// As stored.
+    pub(super) fn encode(self) -> Vec<u8> {
+        [self.start, self.end, self.bytes].iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    /// As read.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        Some(Self { start: number(0)?, end: number(8)?, bytes: number(16)? })
+    }
+}
+
+/// Group, zero, topic, partition: a committed position.
+pub(super) fn position_key(group: &str, topic: Topic, partition: u32) -> Vec<u8> {
+    let mut out = position_prefix(group);
+    out.extend_from_slice(&partition_key(topic, partition));
+    out
+}
+
+/// All committed positions of a group.
+pub(super) fn position_prefix(group: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(group.len() + 6);
+    out.extend_from_slice(group.as_bytes());
+    out.push(0);
+    out
+}
+
+/// Group, topic code and partition of a position key.
+pub(super) fn split_position_key(key: &[u8]) -> Option<(&str, Topic, u32)> {
+    let (group, place) = key.split_at_checked(key.len().checked_sub(6)?)?;
+    let partition = u32::from_be_bytes(place.get(2..6)?.try_into().ok()?);
+    Some((std::str::from_utf8(group).ok()?, topic_of(place[1])?, partition))
+}
+
+/// Time, topic, partition, offset: a tombstone in the order in which tombstones may be dropped.
+pub(super) fn tombstone_key(timestamp: Millis, topic: Topic, partition: u32, offset: u64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 + RECORD_KEY_BYTES);
+    out.extend_from_slice(&(timestamp.max(0) as u64).to_be_bytes());
+    out.extend_from_slice(&record_key(topic, partition, offset));
+    out
+}
+
+/// Time, topic, partition and offset of a tombstone key.
+pub(super) fn split_tombstone_key(key: &[u8]) -> Option<(Millis, Topic, u32, u64)> {
+    let time = u64::from_be_bytes(key.get(..8)?.try_into().ok()?);
+    let partition = u32::from_be_bytes(key.get(9..13)?.try_into().ok()?);
+    Some((time as Millis, topic_of(*key.get(8)?)?, partition, offset_of(&key[8..])?))
+}
+
+fn topic_of(code: u8) -> Option<Topic> {
+    Topic::ALL.into_iter().find(|topic| topic.code() == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_round_trip() {
+        let headers = vec![("ce_type".to_owned(), "é".to_owned()), (String::new(), "x".repeat(300))];
+        for (value, headers) in [
+            (Some(Bytes::from_static(b"v")), headers.clone()),
+            (Some(Bytes::new()), Vec::new()),
+            (None, headers),
+            (None, Vec::new()),
+        ] {
+            let output = Output {
+                topic: Topic::Facts,
+                partition_key: "k".to_owned(),
+                key: Bytes::from_static(b"key"),
+                value,
+                headers,
+            };
+            let encoded = encode(output, 7, 1234);
+            let read = decode(Topic::Facts, 7, 0, &encoded.stored).unwrap();
+            assert_eq!(read, encoded.message);
+        }
+    }
+
+    #[test]
+    fn damaged_records_are_errors_not_panics() {
+        let output = Output {
+            topic: Topic::Facts,
+            partition_key: "k".to_owned(),
+            key: Bytes::from_static(b"key"),
+            value: Some(Bytes::from_static(b"value")),
+            headers: vec![("a".to_owned(), "b".to_owned())],
+        };
+        let stored = encode(output, 7, 1234).stored;
+        let value_at = stored.len() - 5;
+        for cut in 0..value_at {
+            assert!(decode(Topic::Facts, 7, 0, &stored.slice(..cut)).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn keys_round_trip_and_sort_by_number() {
+        assert!(record_key(Topic::Facts, 1, 255) < record_key(Topic::Facts, 1, 256));
+        assert!(record_key(Topic::Facts, 1, u64::MAX) < record_key(Topic::Facts, 2, 0));
+        assert_eq!(offset_of(&record_key(Topic::Facts, 1, 77)), Some(77));
+        let key = position_key("assess", Topic::Findings, 300);
+        assert_eq!(split_position_key(&key), Some(("assess", Topic::Findings, 300)));
+        let key = tombstone_key(99, Topic::Risks, 4, 5);
+        assert_eq!(split_tombstone_key(&key), Some((99, Topic::Risks, 4, 5)));
+        let extent = Extent { start: 1, end: 2, bytes: 3 };
+        assert_eq!(Extent::decode(&extent.encode()), Some(extent));
+        assert_eq!(split_position_key(b"x"), None);
+    }
+}

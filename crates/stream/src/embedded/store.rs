@@ -1,0 +1,211 @@
+//! The directory on disk: its version, its lock, its keyspaces, and what is read from them.
+//! Everything is written by the committer alone ([`super::committer`]).
+
+use std::path::Path;
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use tributary_model::Topic;
+use tributary_model::topic::Cleanup;
+
+use super::codec::{self, Extent};
+use super::settings::EmbeddedSettings;
+use crate::log::{Checkpoint, LogError};
+use crate::message::{Message, Position};
+
+/// The layout this build writes. A directory of a newer one is refused.
+const FORMAT: u32 = 1;
+const FORMAT_FILE: &str = "tributary-log-format";
+const PARTITIONS: &[u8] = b"partitions";
+/// Memory of one write buffer. 16 MiB: three keyspaces take most writes; a smaller one flushes all the time under load, a larger
+/// one makes recovery longer and takes memory from the stages.
+const MEMTABLE_BYTES: u64 = 16 << 20;
+
+/// The open directory.
+pub(super) struct Store {
+    pub database: Database,
+    /// (topic, partition, offset) → record, of topics that delete.
+    records: Keyspace,
+    /// The same of topics that compact; apart because their deletes are scattered, not at the front.
+    compacted: Keyspace,
+    /// (topic, partition, key) → offset of the latest record, of topics that compact.
+    pub latest: Keyspace,
+    /// (topic, partition) → [`Extent`].
+    pub extents: Keyspace,
+    /// (group, topic, partition) → next offset and note.
+    pub positions: Keyspace,
+    /// (time, topic, partition, offset) → key, of tombstones.
+    pub tombstones: Keyspace,
+}
+
+impl Store {
+    /// Opens or makes the directory. Fails if another process (or another handle of this one) has it open, if a newer
+    /// version wrote it, or if it was made with another partition count.
+    pub(super) fn open(directory: &Path, settings: &EmbeddedSettings) -> Result<Self, LogError> {
+        std::fs::create_dir_all(directory)
+            .map_err(|error| LogError::fatal_from(format!("cannot make {}", directory.display()), error))?;
+        check_format(directory)?;
+        let database = Database::builder(directory.join("store"))
+            .cache_size(settings.cache_bytes)
+            .manual_journal_persist(true)
+            .open()
+            .map_err(|error| cannot_open(directory, error))?;
+        let open = |name: &str| {
+            database
+                .keyspace(name, || {
+                    KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES).manual_journal_persist(true)
+                })
+                .map_err(|error| cannot_open(directory, error))
+        };
+        let store = Self {
+            records: open("records")?,
+            compacted: open("compacted")?,
+            latest: open("latest")?,
+            extents: open("extents")?,
+            positions: open("positions")?,
+            tombstones: open("tombstones")?,
+            database,
+        };
+        store.check_partitions(directory, settings.partitions)?;
+        Ok(store)
+    }
+
+    fn check_partitions(&self, directory: &Path, partitions: u32) -> Result<(), LogError> {
+        match self.extents.get(PARTITIONS).map_err(unreadable)? {
+            None => {
+                self.extents.insert(PARTITIONS, partitions.to_be_bytes().to_vec()).map_err(unwritable)?;
+                self.database.persist(fjall::PersistMode::SyncAll).map_err(unwritable)
+            }
+            Some(stored) if stored.as_ref() == partitions.to_be_bytes() => Ok(()),
+            Some(stored) => {
+                let made = <[u8; 4]>::try_from(stored.as_ref()).map_or(0, u32::from_be_bytes);
+                Err(LogError::fatal(format!(
+                    "{} was made with {made} partitions, not {partitions}: set partitions = {made}, or start a new directory",
+                    directory.display()
+                )))
+            }
+        }
+    }
+
+    /// The keyspace with the records of a topic.
+    pub(super) fn records(&self, topic: Topic) -> &Keyspace {
+        match topic.cleanup() {
+            Cleanup::Delete => &self.records,
+            Cleanup::Compact => &self.compacted,
+        }
+    }
+
+    /// What is stored about a partition.
+    pub(super) fn extent(&self, topic: Topic, partition: u32) -> Result<Extent, LogError> {
+        let stored = self.extents.get(codec::partition_key(topic, partition)).map_err(unreadable)?;
+        match stored {
+            None => Ok(Extent::default()),
+            Some(stored) => Extent::decode(&stored)
+                .ok_or_else(|| LogError::fatal(format!("the extent of {topic}/{partition} is damaged"))),
+        }
+    }
+
+    /// The latest offset of a key of a compacted topic.
+    pub(super) fn latest_offset(&self, latest_key: &[u8]) -> Result<Option<u64>, LogError> {
+        let stored = self.latest.get(latest_key).map_err(unreadable)?;
+        Ok(stored.and_then(|bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?))))
+    }
+
+    /// Stored records from `from` (inclusive) to `end` (exclusive), as many as the limits allow but at least one. Also
+    /// answers where to read on: behind the last record, or at `end` when there are no more.
+    pub(super) fn read(
+        &self,
+        (topic, partition): (Topic, u32),
+        (from, end): (u64, u64),
+        (records, bytes): (usize, usize),
+        into: &mut Vec<Message>,
+    ) -> Result<(u64, usize), LogError> {
+        let range = codec::record_key(topic, partition, from)..codec::record_key(topic, partition, end);
+        let (mut taken, mut size) = (0, 0);
+        for entry in self.records(topic).range(range) {
+            let (key, stored) = entry.into_inner().map_err(unreadable)?;
+            let offset = codec::offset_of(&key)
+                .ok_or_else(|| LogError::fatal(format!("a record key of {topic}/{partition} is damaged")))?;
+            if taken > 0 && (taken >= records || size + stored.len() > bytes) {
+                return Ok((offset, size));
+            }
+            size += stored.len();
+            taken += 1;
+            into.push(codec::decode(topic, partition, offset, &Bytes::from(stored))?);
+        }
+        Ok((end, size))
+    }
+
+    /// The committed position of a group.
+    pub(super) fn position(&self, group: &str, topic: Topic, partition: u32) -> Result<Option<Checkpoint>, LogError> {
+        let stored = self.positions.get(codec::position_key(group, topic, partition)).map_err(unreadable)?;
+        Ok(stored.and_then(|stored| checkpoint(topic, partition, &Bytes::from(stored))))
+    }
+
+    /// All committed positions: of one group, or of every group.
+    pub(super) fn positions(&self, group: Option<&str>) -> Result<Vec<(String, Checkpoint)>, LogError> {
+        let prefix = group.map(codec::position_prefix).unwrap_or_default();
+        let mut found = Vec::new();
+        for entry in self.positions.prefix(prefix) {
+            let (key, stored) = entry.into_inner().map_err(unreadable)?;
+            let place = codec::split_position_key(&key);
+            let parsed = place.and_then(|(group, topic, partition)| {
+                Some((group.to_owned(), checkpoint(topic, partition, &Bytes::from(stored))?))
+            });
+            found.push(parsed.ok_or_else(|| LogError::fatal("a committed position in the store is damaged"))?);
+        }
+        Ok(found)
+    }
+}
+
+/// How a position is stored: next offset, note.
+pub(super) fn position_value(checkpoint: &Checkpoint) -> Vec<u8> {
+    let mut value = Vec::with_capacity(8 + checkpoint.note.len());
+    value.extend_from_slice(&checkpoint.position.next.to_le_bytes());
+    value.extend_from_slice(&checkpoint.note);
+    value
+}
+
+fn checkpoint(topic: Topic, partition: u32, stored: &Bytes) -> Option<Checkpoint> {
+    let next = u64::from_le_bytes(stored.get(..8)?.try_into().ok()?);
+    Some(Checkpoint { position: Position { topic, partition, next }, note: stored.slice(8..) })
+}
+
+fn check_format(directory: &Path) -> Result<(), LogError> {
+    let file = directory.join(FORMAT_FILE);
+    let io = |error| LogError::fatal_from(format!("cannot use {}", file.display()), error);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => match text.trim().parse::<u32>() {
+            Ok(found) if found <= FORMAT => Ok(()),
+            Ok(found) => Err(LogError::fatal(format!(
+                "{} has format {found}, this build reads up to {FORMAT}: it was written by a newer version; use that one",
+                directory.display()
+            ))),
+            Err(_) => Err(LogError::fatal(format!("{} does not hold a number; restore the directory", file.display()))),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::write(&file, format!("{FORMAT}\n")).map_err(io)
+        }
+        Err(error) => Err(io(error)),
+    }
+}
+
+fn cannot_open(directory: &Path, error: fjall::Error) -> LogError {
+    match error {
+        fjall::Error::Locked => LogError::fatal(format!(
+            "{} is in use by another tributary process; stop it, or choose another directory",
+            directory.display()
+        )),
+        error => LogError::fatal_from(format!("cannot open the log in {}", directory.display()), error),
+    }
+}
+
+/// The store cannot be read.
+pub(super) fn unreadable(error: fjall::Error) -> LogError {
+    LogError::fatal_from("cannot read the log's store", error)
+}
+
+/// The store cannot be written: what was asked may or may not be on disk.
+pub(super) fn unwritable(error: fjall::Error) -> LogError {
+    LogError::fatal_from("cannot write the log's store; check the disk, then restart", error)
+}

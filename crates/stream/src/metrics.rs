@@ -1,0 +1,47 @@
+//! Every metric of this crate: one function per event, so that names and labels cannot diverge.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+
+/// A round of group commit is durable.
+pub(crate) fn log_committed(records: usize, bytes: usize) {
+    counter!("tributary_log_rounds_total").increment(1);
+    counter!("tributary_log_records_total").increment(records as u64);
+    counter!("tributary_log_bytes_total").increment(bytes as u64);
+}
+
+/// A stage's transaction is durable.
+pub(crate) fn transaction_committed(stage: &'static str, inputs: usize, outputs: usize, took: Duration) {
+    counter!("tributary_stage_transactions_total", "stage" => stage).increment(1);
+    counter!("tributary_stage_inputs_total", "stage" => stage).increment(inputs as u64);
+    counter!("tributary_stage_outputs_total", "stage" => stage).increment(outputs as u64);
+    histogram!("tributary_stage_transaction_seconds", "stage" => stage).record(took.as_secs_f64());
+}
+
+/// A stage's transaction did not happen and was rolled back.
+pub(crate) fn transaction_aborted(stage: &'static str) {
+    counter!("tributary_stage_aborts_total", "stage" => stage).increment(1);
+}
+
+/// A stage could not take an input.
+pub(crate) fn input_rejected(stage: &'static str) {
+    counter!("tributary_stage_rejects_total", "stage" => stage).increment(1);
+}
+
+/// A partition is restored.
+pub(crate) fn partition_restored(stage: &'static str, records: usize, took: Duration) {
+    counter!("tributary_stage_restored_records_total", "stage" => stage).increment(records as u64);
+    histogram!("tributary_stage_restore_seconds", "stage" => stage).record(took.as_secs_f64());
+}
+
+/// What a stage holds in memory, per worker.
+pub(crate) fn stage_size(stage: &'static str, slot: u32, what: &'static str, count: usize) {
+    gauge!("tributary_stage_size", "stage" => stage, "slot" => slot.to_string(), "what" => what).set(count as f64);
+}
+
+/// Broadcast records are in the process-wide store.
+pub(crate) fn broadcast_applied(records: usize, entities: usize) {
+    counter!("tributary_broadcast_records_total").increment(records as u64);
+    gauge!("tributary_broadcast_entities").set(entities as f64);
+}
