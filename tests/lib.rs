@@ -1,1 +1,1 @@
-//! Stub.
+//! What the tests across crates share.

@@ -6,3 +6,4 @@ pub mod insert;
 pub mod metrics;
 pub mod migrate;
 pub mod rows;
+pub mod worker;

@@ -1,0 +1,30 @@
+# The front door. Each target is one line that calls cargo or one script.
+.PHONY: help demo up test lint fmt bench engine check-tools docs
+export CARGO_TERM_COLOR ?= auto
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+check-tools: ## name what this machine lacks, with the command that installs it
+	@deploy/dev/check-tools
+
+engine: check-tools ## fetch the pinned ClickHouse engine, checksum verified
+	@deploy/dev/engine/fetch
+
+demo: engine ## build, run the sample estate, print the funnel and what to fix first
+	@cargo build --release --quiet --bin tributary && cargo run --release --quiet --bin tributary -- demo
+
+up: engine ## everything in one process, durable under ./data
+	@cargo run --release --quiet --bin tributary -- up --data data
+
+test: engine ## every test; starts the real engines it needs
+	@cargo test --workspace
+
+lint: ## format, clippy with warnings as errors
+	@cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+fmt: ## format the code
+	@cargo fmt --all
+
+bench: engine ## budgets of ARCHITECTURE.md, measured beside budget
+	@benches/run

@@ -1,0 +1,164 @@
+//! The SINK service: topics → batches → ClickHouse → commit. At-least-once; natural keys and versions make it exact.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clickhouse::Client;
+use tokio::runtime::Handle;
+use tributary_model::reject::Reject;
+use tributary_model::{AvroRecord, Topic};
+use tributary_stream::log::{Budget, Checkpoint, Log, LogError, Polled, Subscription, Transaction, Worker};
+use tributary_stream::{Clock, Message, Output, Position};
+
+use crate::batch::{Batch, Limits};
+use crate::insert::{self, InsertError};
+use crate::{metrics, rows};
+
+/// Name of the consumer group.
+pub const GROUP: &str = "sink";
+
+/// Longest pause between attempts while ClickHouse is away: longer would delay the first rows after it is back.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// First pause between attempts.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// Why the sink stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The log is of no more use to this worker.
+    #[error("the sink lost its log: {0}")]
+    Log(#[from] LogError),
+    /// ClickHouse refuses the rows.
+    #[error(transparent)]
+    Refused(InsertError),
+}
+
+/// What the sink works with.
+pub struct Sink {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// ClickHouse.
+    pub client: Client,
+    /// When a batch is written.
+    pub limits: Limits,
+    /// Processing time, for rejects.
+    pub clock: Arc<dyn Clock>,
+    /// Runtime on which the client works.
+    pub runtime: Handle,
+    /// Set to stop after the batch in hand.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Sink {
+    /// Works until told to stop. Runs on its own thread: every call blocks.
+    ///
+    /// # Errors
+    /// When the log gives up on this worker, or ClickHouse refuses rows that a retry will not change.
+    pub fn run(&self) -> Result<(), SinkError> {
+        let subscription = Subscription { group: GROUP.to_owned(), topics: rows::TOPICS.to_vec(), slot: 0, slots: 1 };
+        let mut worker = self.log.worker(&subscription)?;
+        let waker = worker.waker();
+        let budget = Budget { records: self.limits.rows, bytes: self.limits.bytes, wait: self.limits.age };
+        while !self.stop.load(Ordering::Relaxed) {
+            let messages = match worker.poll(budget) {
+                Ok(Polled::Batch(messages)) => messages,
+                Ok(Polled::Assigned(partitions)) => {
+                    worker.start(&partitions)?;
+                    continue;
+                }
+                Ok(Polled::Revoked(_)) => continue,
+                Err(LogError::Retry { .. }) => {
+                    waker.wait(RETRY_PAUSE_MIN);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if messages.is_empty() {
+                continue;
+            }
+            // A small batch means light load: let the next one gather for the age limit instead of writing tiny parts.
+            let is_light = messages.len() * 4 < self.limits.rows;
+            self.write(worker.as_mut(), &messages)?;
+            if is_light {
+                waker.wait(self.limits.age);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one batch and commits its positions; repeats while ClickHouse is away.
+    fn write(&self, worker: &mut dyn Worker, messages: &[Message]) -> Result<(), SinkError> {
+        let now = self.clock.now();
+        let mut batch = Batch::default();
+        let mut outputs = Vec::new();
+        for message in messages {
+            if let Err(reject) = batch.absorb(message, now) {
+                metrics::rejected();
+                outputs.extend(reject_output(&reject));
+            }
+        }
+        for (target, rows) in batch.take() {
+            let mut pause = RETRY_PAUSE_MIN;
+            loop {
+                let begun = Instant::now();
+                match self.runtime.block_on(insert::insert(&self.client, target, &rows)) {
+                    Ok(()) => {
+                        metrics::inserted(target.table, rows.len(), begun.elapsed());
+                        break;
+                    }
+                    Err(InsertError::Retry(reason)) => {
+                        metrics::retried();
+                        tracing::warn!(table = target.table, rows = rows.len(), reason, "rows wait for ClickHouse");
+                        if self.stop.load(Ordering::Relaxed) {
+                            // Nothing is lost: the positions are not committed.
+                            return Ok(());
+                        }
+                        worker.waker().wait(pause);
+                        pause = (pause * 2).min(RETRY_PAUSE_MAX);
+                    }
+                    Err(refused) => return Err(SinkError::Refused(refused)),
+                }
+            }
+        }
+        let transaction = Transaction { outputs, checkpoints: checkpoints(messages) };
+        match worker.commit(transaction) {
+            Ok(()) => Ok(()),
+            // The rows are there; they come again and replace themselves.
+            Err(LogError::Abort { .. } | LogError::Retry { .. }) => Ok(worker.rewind()?),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The position after the last message of each partition.
+fn checkpoints(messages: &[Message]) -> Vec<Checkpoint> {
+    let mut positions: std::collections::BTreeMap<(Topic, u32), u64> = std::collections::BTreeMap::new();
+    for message in messages {
+        positions.insert((message.topic, message.partition), message.offset + 1);
+    }
+    positions
+        .into_iter()
+        .map(|((topic, partition), next)| Checkpoint {
+            position: Position { topic, partition, next },
+            note: Bytes::new(),
+        })
+        .collect()
+}
+
+fn reject_output(reject: &Reject) -> Option<Output> {
+    // A reject of `rejects` itself would feed on itself.
+    if reject.origin.topic == Topic::Rejects.name() {
+        return None;
+    }
+    let key = format!("{}/{}/{}", reject.origin.topic, reject.origin.partition, reject.origin.offset);
+    let value = reject.encode().ok()?;
+    Some(Output {
+        topic: Topic::Rejects,
+        partition_key: key.clone(),
+        key: Bytes::from(key),
+        value: Some(Bytes::from(value)),
+        headers: Vec::new(),
+    })
+}
