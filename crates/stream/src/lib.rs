@@ -6,7 +6,9 @@ pub mod embedded;
 pub mod log;
 pub mod message;
 mod metrics;
+mod rejects;
 pub mod stage;
+pub mod stage_loop;
 pub mod table;
 
 pub use broadcast::BroadcastStore;
@@ -15,4 +17,5 @@ pub use embedded::{EmbeddedLog, EmbeddedSettings};
 pub use log::{Log, LogError};
 pub use message::{Message, Output, Outputs, Position};
 pub use stage::Stage;
+pub use stage_loop::{Pipeline, PipelineSettings, StageSpec};
 pub use table::Table;

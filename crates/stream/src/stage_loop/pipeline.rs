@@ -1,0 +1,313 @@
+//! Threads around the workers of a process: start, health, idleness, drain.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tributary_model::Topic;
+use tributary_model::time::Millis;
+
+use super::hub::{Broadcaster, Hub};
+use super::worker::{StageWorker, Turn};
+use super::{PATIENCE, StageSpec};
+use crate::broadcast::BroadcastStore;
+use crate::clock::Clock;
+use crate::log::{Log, LogError, Waker};
+use crate::metrics;
+
+/// How many threads a process gives its stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PipelineSettings {
+    /// Workers of each stage, each with a thread. One a core is enough: stages share the cores.
+    pub workers: u32,
+}
+
+/// How a worker is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerHealth {
+    /// Stage, or `broadcast`.
+    pub stage: &'static str,
+    /// Slot.
+    pub slot: u32,
+    /// Everything assigned is restored.
+    pub ready: bool,
+    /// Why it ended, if it failed.
+    pub failed: Option<String>,
+}
+
+#[derive(Debug)]
+struct Status {
+    stage: &'static str,
+    slot: u32,
+    ready: AtomicBool,
+    /// Set before mail is taken, cleared after everything is committed.
+    busy: AtomicBool,
+    next_timer: AtomicI64,
+    failed: Mutex<Option<String>>,
+    waker: Waker,
+}
+
+struct Shared {
+    log: Arc<dyn Log>,
+    hub: Arc<Hub>,
+    clock: Arc<dyn Clock>,
+    stop: AtomicBool,
+    /// Rung whenever a worker has nothing more to do.
+    rested: Waker,
+    statuses: Vec<Arc<Status>>,
+    stages: Vec<StageSpec>,
+}
+
+/// The stages of a process, running.
+pub struct Pipeline {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Records that a group has yet to process: ends minus committed positions, summed over these topics.
+pub fn lag(log: &dyn Log, group: &str, topics: &[Topic]) -> Result<u64, LogError> {
+    // Positions first: what is appended in between counts as lag, never as progress.
+    let committed = log.committed(group)?;
+    let ends = log.ends(topics)?;
+    Ok(ends
+        .iter()
+        .map(|end| {
+            let done = committed
+                .iter()
+                .map(|checkpoint| checkpoint.position)
+                .find(|position| position.topic == end.topic && position.partition == end.partition)
+                .map_or(0, |position| position.next);
+            end.next.saturating_sub(done)
+        })
+        .sum())
+}
+
+impl Pipeline {
+    /// Starts a thread per worker and one for the broadcasts. Workers become ready one by one.
+    pub fn start(
+        log: Arc<dyn Log>,
+        stages: Vec<StageSpec>,
+        clock: Arc<dyn Clock>,
+        settings: PipelineSettings,
+    ) -> Result<Self, LogError> {
+        let hub = Hub::new();
+        let slots = settings.workers.max(1);
+        let broadcaster = Broadcaster::new(log.as_ref(), Arc::clone(&hub))?;
+        let mut statuses = vec![Arc::new(Status::new("broadcast", 0, broadcaster.waker()))];
+        let mut workers = Vec::new();
+        for spec in &stages {
+            for slot in 0..slots {
+                let (log, hub, clock) = (Arc::clone(&log), Arc::clone(&hub), Arc::clone(&clock));
+                let worker = StageWorker::new(log, spec.clone(), (slot, slots), hub, clock)?;
+                statuses.push(Arc::new(Status::new(spec.topics.name, slot, worker.waker())));
+                workers.push(worker);
+            }
+        }
+        let stop = AtomicBool::new(false);
+        let shared = Arc::new(Shared { log, hub, clock, stop, rested: Waker::default(), statuses, stages });
+        let mut pipeline = Self { shared: Arc::clone(&shared), threads: Vec::new() };
+        pipeline.spawn(0, move |shared, status| read_broadcasts(shared, status, broadcaster))?;
+        for (place, worker) in workers.into_iter().enumerate() {
+            pipeline.spawn(place + 1, move |shared, status| run(shared, status, worker))?;
+        }
+        Ok(pipeline)
+    }
+
+    fn spawn(
+        &mut self,
+        place: usize,
+        body: impl FnOnce(&Shared, &Status) -> Result<(), LogError> + Send + 'static,
+    ) -> Result<(), LogError> {
+        let (shared, status) = (Arc::clone(&self.shared), Arc::clone(&self.shared.statuses[place]));
+        let name = format!("{}-{}", status.stage, status.slot);
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || {
+                if let Err(error) = body(&shared, &status) {
+                    tracing::error!(stage = status.stage, slot = status.slot, %error, "worker ended");
+                    status.fail(&error);
+                }
+                shared.rested.ring();
+            })
+            .map_err(|error| LogError::fatal_from("cannot start a worker thread", error))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// The process-wide store of context and intelligence.
+    #[must_use]
+    pub fn store(&self) -> Arc<BroadcastStore> {
+        self.shared.hub.store()
+    }
+
+    /// How every worker is.
+    #[must_use]
+    pub fn health(&self) -> Vec<WorkerHealth> {
+        self.shared.statuses.iter().map(|status| status.health()).collect()
+    }
+
+    /// Whether every worker is restored and none has failed.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.health().iter().all(|worker| worker.ready && worker.failed.is_none())
+    }
+
+    /// Whether everything that was appended has been processed by every stage: no lag, no notice, no timer due.
+    /// An error says which worker has failed: then it never will be.
+    pub fn is_idle(&self) -> Result<bool, LogError> {
+        self.shared.is_idle()
+    }
+
+    /// Waits until idle; answers false when that took longer than `at_most`.
+    pub fn wait_idle(&self, at_most: Duration) -> Result<bool, LogError> {
+        let begun = Instant::now();
+        loop {
+            if self.is_idle()? {
+                return Ok(true);
+            }
+            let left = at_most.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            self.shared.rested.wait(left.min(PATIENCE));
+        }
+    }
+
+    /// Rings all workers: a clock was set.
+    pub fn ring(&self) {
+        for status in &self.shared.statuses {
+            status.waker.ring();
+        }
+    }
+
+    /// Lets every worker finish the transaction it is in, then ends the threads.
+    pub fn stop(mut self) {
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.ring();
+        for thread in self.threads.drain(..) {
+            // A panic was reported by the panic hook, and its transaction never committed.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.drain();
+    }
+}
+
+impl Shared {
+    fn is_idle(&self) -> Result<bool, LogError> {
+        if let Some(failed) = self.statuses.iter().find_map(|status| status.failure()) {
+            return Err(LogError::fatal(failed));
+        }
+        let before = self.appended()?;
+        for spec in &self.stages {
+            if lag(self.log.as_ref(), spec.topics.name, spec.topics.inputs)? > 0
+                || !self.hub.caught_up(&self.log.ends(spec.topics.broadcasts)?)
+            {
+                return Ok(false);
+            }
+        }
+        let now = self.clock.now();
+        // Mail before busy: a worker sets busy before it takes mail.
+        let resting = self.hub.is_delivered() && self.statuses.iter().all(|status| status.is_resting(now));
+        Ok(resting && self.appended()? == before)
+    }
+
+    /// Number of records ever appended: unchanged means that nobody emitted meanwhile.
+    fn appended(&self) -> Result<u64, LogError> {
+        Ok(self.log.ends(&Topic::ALL)?.iter().map(|end| end.next).sum())
+    }
+}
+
+impl Status {
+    fn new(stage: &'static str, slot: u32, waker: Waker) -> Self {
+        Self {
+            stage,
+            slot,
+            ready: AtomicBool::new(false),
+            busy: AtomicBool::new(true),
+            next_timer: AtomicI64::new(Millis::MAX),
+            failed: Mutex::new(None),
+            waker,
+        }
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn fail(&self, error: &LogError) {
+        let text = format!("{} {}: {error}", self.stage, self.slot);
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    fn is_resting(&self, now: Millis) -> bool {
+        self.ready.load(Ordering::SeqCst)
+            && !self.busy.load(Ordering::SeqCst)
+            && self.next_timer.load(Ordering::SeqCst) > now
+    }
+
+    fn health(&self) -> WorkerHealth {
+        WorkerHealth {
+            stage: self.stage,
+            slot: self.slot,
+            ready: self.ready.load(Ordering::SeqCst),
+            failed: self.failure(),
+        }
+    }
+}
+
+/// How often sizes are reported, in turns that did something.
+const SIZES_EVERY: u32 = 64;
+
+fn run(shared: &Shared, status: &Status, mut worker: StageWorker) -> Result<(), LogError> {
+    let mut turns = 0;
+    while !shared.stop.load(Ordering::SeqCst) {
+        // Busy until proven idle: cleared only after a turn that found nothing, and set again before mail is taken.
+        let turn = worker.turn_noting(PATIENCE, || status.busy.store(true, Ordering::SeqCst))?;
+        status.ready.store(worker.is_ready(), Ordering::SeqCst);
+        status.next_timer.store(worker.next_timer().unwrap_or(Millis::MAX), Ordering::SeqCst);
+        if turn == Turn::Aborted {
+            // Whatever was in the way needs a moment; a stop rings.
+            status.waker.wait(PATIENCE);
+        } else if turn == Turn::Idle {
+            status.busy.store(false, Ordering::SeqCst);
+            shared.rested.ring();
+        } else {
+            turns += 1;
+            if turns % SIZES_EVERY == 1 {
+                for (what, count) in worker.sizes() {
+                    metrics::stage_size(status.stage, status.slot, what, count);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_broadcasts(shared: &Shared, status: &Status, mut broadcaster: Broadcaster) -> Result<(), LogError> {
+    while !shared.stop.load(Ordering::SeqCst) {
+        let worked = match broadcaster.turn(PATIENCE) {
+            Err(LogError::Retry { what, .. } | LogError::Abort { what, .. }) => {
+                tracing::warn!(what, "broadcasts are read again");
+                status.waker.wait(PATIENCE);
+                continue;
+            }
+            worked => worked?,
+        };
+        status.ready.store(true, Ordering::SeqCst);
+        status.busy.store(false, Ordering::SeqCst);
+        if !worked {
+            shared.rested.ring();
+        }
+    }
+    Ok(())
+}

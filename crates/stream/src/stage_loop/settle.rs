@@ -1,0 +1,142 @@
+//! From marked state to durable outputs: settle every touched partition, commit, and isolate what fails.
+
+use std::time::Instant;
+
+use tributary_model::reject::Reject;
+use tributary_model::time::Millis;
+
+use super::worker::{StageWorker, Step};
+use super::{MUTE_MS, TRANSACTION_BYTES, TRANSACTION_OUTPUTS};
+use crate::log::{LogError, Transaction};
+use crate::message::{Output, Outputs};
+use crate::metrics;
+use crate::rejects;
+
+/// Partitions that are settled and wait for the commit.
+#[derive(Default)]
+pub(super) struct Open {
+    partitions: Vec<u32>,
+    transaction: Transaction,
+    bytes: usize,
+}
+
+impl StageWorker {
+    /// Settles and commits what a step touched.
+    pub(super) fn settle(&mut self, mut step: Step) -> Result<(), LogError> {
+        let mut open = Open::default();
+        let mut failed = Vec::new();
+        for partition in &step.touched {
+            let Some(owned) = self.owned.get_mut(partition) else { continue };
+            let mut out = step.outputs.remove(partition).unwrap_or_default();
+            match owned.stage.settle(step.now, &mut out) {
+                Ok(()) => self.open(&mut open, *partition, out, step.now),
+                Err(reject) => {
+                    owned.rollback();
+                    failed.push((*partition, reject));
+                }
+            }
+            if open.transaction.outputs.len() >= TRANSACTION_OUTPUTS || open.bytes >= TRANSACTION_BYTES {
+                self.commit(std::mem::take(&mut open), step.messages.len())?;
+            }
+        }
+        self.commit(open, step.messages.len())?;
+        for (partition, reject) in failed {
+            tracing::warn!(
+                stage = self.spec.topics.name,
+                partition,
+                code = reject.code,
+                "settle failed; replaying alone"
+            );
+            self.isolate(partition, &step, reject)?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, open: &mut Open, partition: u32, out: Outputs, now: Millis) {
+        let Some(owned) = self.owned.get(&partition) else { return };
+        open.bytes += out.bytes();
+        open.transaction.outputs.extend(out.into_records());
+        open.transaction.checkpoints.extend(self.checkpoints(partition, &owned.next, now));
+        open.partitions.push(partition);
+    }
+
+    /// Commits what is settled; nothing settled, nothing done.
+    fn commit(&mut self, open: Open, inputs: usize) -> Result<(), LogError> {
+        if open.partitions.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let outputs = open.transaction.outputs.len();
+        self.worker.commit(open.transaction)?;
+        for partition in &open.partitions {
+            if let Some(owned) = self.owned.get_mut(partition) {
+                owned.commit();
+            }
+        }
+        metrics::transaction_committed(self.spec.topics.name, inputs, outputs, begun.elapsed());
+        Ok(())
+    }
+
+    /// Replays the step for one rolled-back partition piece by piece, each piece its own transaction; a piece that fails
+    /// becomes a reject. If every piece goes through alone, the failure of the whole is the reject.
+    fn isolate(&mut self, partition: u32, step: &Step, whole: Reject) -> Result<(), LogError> {
+        let name = self.spec.topics.name;
+        let mut refused = self.isolate_notices(partition, step)?;
+        for message in step.messages.iter().filter(|message| message.partition == partition) {
+            let Some(owned) = self.owned.get_mut(&partition) else { return Ok(()) };
+            let mut out = Outputs::default();
+            let done = owned.stage.apply(message, step.now).and_then(|()| owned.stage.settle(step.now, &mut out));
+            if let Err(reject) = done {
+                owned.rollback();
+                refused = true;
+                out = one(rejects::output(reject, message, name, step.now));
+            }
+            owned.next.insert(message.topic, message.offset + 1);
+            self.commit_alone(partition, out, step.now, 1)?;
+        }
+        if refused {
+            metrics::input_rejected(name);
+            return Ok(());
+        }
+        self.commit_alone(
+            partition,
+            one(rejects::output_without_message(whole, name, partition, step.now)),
+            step.now,
+            0,
+        )
+    }
+
+    /// The notices and timers of the step on their own; answers whether they were refused.
+    fn isolate_notices(&mut self, partition: u32, step: &Step) -> Result<bool, LogError> {
+        let name = self.spec.topics.name;
+        let Some(owned) = self.owned.get_mut(&partition) else { return Ok(false) };
+        if !self.pending.is_empty() {
+            owned.stage.notice(&self.pending, step.now);
+        }
+        if owned.timer().is_some_and(|at| at <= step.now) {
+            owned.stage.wake(step.now);
+        }
+        let mut out = Outputs::default();
+        let failed = owned.stage.settle(step.now, &mut out).err();
+        let refused = failed.is_some();
+        if let Some(reject) = failed {
+            owned.rollback();
+            owned.muted_until = step.now.saturating_add(MUTE_MS);
+            out = one(rejects::output_without_message(reject, name, partition, step.now));
+        }
+        self.commit_alone(partition, out, step.now, 0)?;
+        Ok(refused)
+    }
+
+    fn commit_alone(&mut self, partition: u32, out: Outputs, now: Millis, inputs: usize) -> Result<(), LogError> {
+        let mut open = Open::default();
+        self.open(&mut open, partition, out, now);
+        self.commit(open, inputs)
+    }
+}
+
+fn one(output: Output) -> Outputs {
+    let mut out = Outputs::default();
+    out.push(output);
+    out
+}
