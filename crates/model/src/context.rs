@@ -18,7 +18,7 @@ pub struct ContextAttribute {
     pub value: String,
     /// Whose claim won.
     pub asserter: String,
-    /// When that claim was made (event time).
+    /// Since when its asserter claims this value (event time); confirming it does not move this.
     pub observed_at: Millis,
     /// It lapsed, or its source fell silent: shown, still used, marked stale.
     pub stale: bool,

@@ -116,7 +116,19 @@ pub struct Fact {
     pub origin: Origin,
 }
 
-/// Every live claim about one entity, sorted by (attribute, qualifier, asserter): RELATE's changelog.
+/// What one asserter claims now about one (attribute, qualifier).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, AvroSchema)]
+#[avro(namespace = "io.tributary")]
+pub struct Claim {
+    /// The asserter's last word by event time; an empty value is a retraction, and then `expires_at` says until when
+    /// it is remembered.
+    pub fact: Fact,
+    /// Event time from which this asserter has claimed this value. Confirming a value moves `fact.observed_at`, not this:
+    /// so a daily confirmation changes nothing downstream.
+    pub since: Millis,
+}
+
+/// Every claim about one entity, sorted by (attribute, qualifier, asserter): RELATE's changelog.
 /// Topic `assertions`, key and partition key: the entity.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
 #[avro(namespace = "io.tributary")]
@@ -124,7 +136,9 @@ pub struct EntityAssertions {
     /// The entity.
     pub entity: String,
     /// The last claim of each asserter, retractions included until they cannot be overtaken any more.
-    pub claims: Vec<Fact>,
+    pub claims: Vec<Claim>,
+    /// Processing time at which the context of this entity was last derived: lapses up to here are already shown as stale.
+    pub decided_at: Millis,
 }
 
 /// JSON shapes of fact values. Decode with [`value::parse`], encode with [`value::json`].
@@ -243,6 +257,10 @@ pub mod value {
         pub version: String,
         #[serde(default)]
         pub author: String,
+        /// Canonical purls of the packages inside the product that the statement is about; empty: the whole product.
+        /// A vulnerability of two packages of one image is suppressed in the named one only.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub subcomponents: Vec<String>,
     }
 
     /// The value of a fact or of a context attribute; `None` when it has another shape (a newer writer).
