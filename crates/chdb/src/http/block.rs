@@ -34,7 +34,7 @@ pub(super) fn decode(buffer: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
     }
     let size = |at: usize| u32::from_le_bytes([buffer[at], buffer[at + 1], buffer[at + 2], buffer[at + 3]]) as usize;
     let (method, compressed, plain) = (buffer[CHECKSUM], size(CHECKSUM + 1), size(CHECKSUM + 5));
-    if compressed < HEADER || compressed > BLOCK_BYTES_MAX || plain > BLOCK_BYTES_MAX {
+    if !(HEADER..=BLOCK_BYTES_MAX).contains(&compressed) || plain > BLOCK_BYTES_MAX {
         return Err(bad("the size of a compressed block is out of range"));
     }
     let end = CHECKSUM + compressed;

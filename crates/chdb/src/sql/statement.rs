@@ -125,9 +125,8 @@ impl Scan<'_> {
             TokenKind::Text => text.to_owned(),
             _ => text.to_ascii_lowercase(),
         };
-        match token.kind {
-            TokenKind::Punct(b')' | b']' | b'}') => self.level = self.level.saturating_sub(1),
-            _ => {}
+        if let TokenKind::Punct(b')' | b']' | b'}') = token.kind {
+            self.level = self.level.saturating_sub(1);
         }
         self.depth.push(self.level);
         if let TokenKind::Punct(b'(' | b'[' | b'{') = token.kind {
@@ -140,19 +139,18 @@ impl Scan<'_> {
 
     /// Whether the token just read is the last one of an INSERT before its data.
     fn data_begins(&self) -> bool {
-        if !self.words.first().is_some_and(|word| word.is("insert")) || self.level > 0 {
+        let count = self.words.len();
+        if count < 3 || !self.words[0].is("insert") || self.level > 0 {
             return false;
         }
-        let count = self.words.len();
-        let last_is_word = self.words[count - 1].kind == TokenKind::Word;
         // The table may be called `values` or `format`: neither keyword can follow INSERT INTO [TABLE] directly.
-        let after_table = |index: usize| {
-            let before = &self.words[index - 1];
-            index >= 2 && !before.is("into") && !before.is("table") && !before.is_punct(b'.')
+        let clause = |index: usize, keyword: &str| {
+            let plain = |before: &Word| !before.is("into") && !before.is("table") && !before.is_punct(b'.');
+            index >= 2 && self.words[index].is(keyword) && plain(&self.words[index - 1])
         };
-        let selects = self.top_level("select").is_some() || self.top_level("with").is_some();
-        (count >= 3 && last_is_word && self.words[count - 1].is("values") && after_table(count - 1) && !selects)
-            || (count >= 4 && last_is_word && self.words[count - 2].is("format") && after_table(count - 2) && !selects)
+        let format = clause(count - 2, "format") && self.words[count - 1].kind == TokenKind::Word;
+        let values = clause(count - 1, "values") && !self.words[count - 2].is("format");
+        (format || values) && self.top_level("select").is_none() && self.top_level("with").is_none()
     }
 
     fn top_level(&self, keyword: &str) -> Option<usize> {
@@ -164,9 +162,11 @@ impl Scan<'_> {
         if self.top_level("select").is_some() || self.top_level("with").is_some() || self.top_level("watch").is_some() {
             return Ok(Kind::Write { sql: self.text(0, self.statement_end()?) });
         }
-        let (end, format) = match &self.words[count - 1] {
-            last if self.data_begins() && last.is("values") => (count - 1, Some("Values".to_owned())),
-            _ if self.data_begins() => (count - 2, Some(self.text(count - 1, count))),
+        let (end, format) = match () {
+            _ if self.data_begins() && self.words[count - 2].is("format") => {
+                (count - 2, Some(self.text(count - 1, count)))
+            }
+            _ if self.data_begins() => (count - 1, Some("Values".to_owned())),
             _ => (self.statement_end()?, None),
         };
         let settings = self.top_level("settings").filter(|index| *index > 2 && *index < end).unwrap_or(end);
@@ -268,6 +268,13 @@ mod tests {
             panic!("not an insert")
         };
         assert_eq!((format.as_deref(), data_at), (Some("Values"), 26));
+        let expected = Kind::Insert {
+            head: "INSERT INTO t".into(),
+            settings: String::new(),
+            format: Some("Values".into()),
+            data_at: 28,
+        };
+        assert_eq!(kind("INSERT INTO t FORMAT Values (1)"), expected);
     }
 
     #[test]
