@@ -3,7 +3,7 @@
 
 use crate::config::{EngineConfig, Limits};
 use crate::error::EngineError;
-use crate::exec::Exception;
+use crate::exec::{self, Exception};
 use crate::ffi::{Chdb, Connection};
 use crate::sql::{Policy, Role};
 use std::path::{Path, PathBuf};
@@ -58,6 +58,8 @@ pub(crate) struct Engine {
     keeper: Mutex<Option<Connection>>,
     queries: Arc<Semaphore>,
     inserts: Arc<Semaphore>,
+    writer_bodies: Arc<Semaphore>,
+    reader_bodies: Arc<Semaphore>,
     pub(crate) policy: Policy,
     pub(crate) version: String,
     pub(crate) timezone: String,
@@ -83,6 +85,9 @@ impl Engine {
             keeper: Mutex::new(Some(keeper)),
             queries: Arc::new(Semaphore::new(config.limits.queries)),
             inserts: Arc::new(Semaphore::new(config.limits.inserts)),
+            // One more than can run: the next body arrives while the last one is inserted.
+            writer_bodies: Arc::new(Semaphore::new(config.limits.inserts + 1)),
+            reader_bodies: Arc::new(Semaphore::new(config.limits.queries)),
             policy: Policy::new(unsafe_functions.lines().map(str::to_owned)),
             version,
             timezone,
@@ -128,24 +133,38 @@ impl Engine {
         settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
+    /// Resolves when no statement runs, and keeps it so.
+    async fn idle(&self) {
+        for (semaphore, count) in [(&self.queries, self.limits.queries), (&self.inserts, self.limits.inserts)] {
+            if let Ok(all) = semaphore.acquire_many(count as u32).await {
+                all.forget();
+                semaphore.close();
+            }
+        }
+    }
+
+    /// Waits for leave to read a body into memory: bodies are bounded in number as well as in size.
+    pub(crate) async fn body_slot(&self, role: Role) -> Result<OwnedSemaphorePermit, Exception> {
+        let slots = if role == Role::Writer { &self.writer_bodies } else { &self.reader_bodies };
+        let stopping = |_| Exception::new(210, "NETWORK_ERROR", "the engine is stopping");
+        Arc::clone(slots).acquire_owned().await.map_err(stopping)
+    }
+
     /// The limits it was opened with.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Refuses further statements, waits for the running ones, and closes the engine. Leaving the process without
-    /// this hung for minutes and then crashed.
-    pub(crate) async fn close(&self, grace: Duration) {
-        let all = async {
-            let queries = self.queries.acquire_many(self.limits.queries as u32).await;
-            let inserts = self.inserts.acquire_many(self.limits.inserts as u32).await;
-            self.queries.close();
-            self.inserts.close();
-            drop((queries, inserts));
-        };
-        if tokio::time::timeout(grace, all).await.is_err() {
-            tracing::warn!("statements are still running; the engine is left as it is");
-            return;
+    /// Waits for the running statements, stops those that take longer, and closes the engine. Leaving the process
+    /// without this hung for minutes and then crashed.
+    pub(crate) async fn close(self: &Arc<Self>, grace: Duration) {
+        if tokio::time::timeout(grace / 3, self.idle()).await.is_err() {
+            let engine = Arc::clone(self);
+            let killed = tokio::task::spawn_blocking(move || exec::kill_all(&engine)).await;
+            if killed.is_err() || tokio::time::timeout(grace / 3, self.idle()).await.is_err() {
+                tracing::warn!("statements are still running; the engine is left as it is");
+                return;
+            }
         }
         if let Ok(mut keeper) = self.keeper.lock() {
             keeper.take();

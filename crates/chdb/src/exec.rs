@@ -86,6 +86,15 @@ pub(crate) fn kill(engine: &Arc<Engine>, tag: &str) {
     }
 }
 
+/// Stops every statement, because the engine is about to close.
+pub(crate) fn kill_all(engine: &Arc<Engine>) {
+    if let Some(mut connection) = engine.connect()
+        && let Err(error) = connection.query("KILL QUERY WHERE 1 ASYNC", "Null", &[])
+    {
+        tracing::warn!(error, "the running statements could not be stopped");
+    }
+}
+
 fn prepare(engine: &Arc<Engine>, session: &Session) -> Result<Connection, Exception> {
     let refused = || Exception::new(210, "NETWORK_ERROR", "the engine refused a connection");
     let mut connection = engine.connect().ok_or_else(refused)?;

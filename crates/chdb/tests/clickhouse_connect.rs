@@ -1,6 +1,8 @@
 //! `clickhouse-connect`, the Python client that analysts use. It lives in a virtual environment below the target
 //! directory, with pinned versions.
 
+#![allow(clippy::unwrap_used)] // test code, which clippy does not see in functions without #[test]
+
 mod support;
 
 use std::path::{Path, PathBuf};

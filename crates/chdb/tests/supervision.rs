@@ -1,6 +1,8 @@
 //! The engine process: killed, it comes back with its rows; a slow query delays nobody; a client that leaves takes
 //! its query along; a stop is clean.
 
+#![allow(clippy::unwrap_used)] // test code, which clippy does not see in functions without #[test]
+
 mod support;
 
 use std::process::Command;
@@ -98,4 +100,42 @@ fn a_stop_is_clean_and_quick_and_frees_the_data() {
     assert_eq!(engine.sql("SELECT * FROM kept"), "1\n");
     drop(engine);
     assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn a_stop_ends_slow_queries() {
+    let engine = Engine::start();
+    let user = format!("{}:{}", ANALYST.0, ANALYST.1);
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--user", &user, "--data-binary", SLOW, "--output", "/dev/null", &engine.handle.url()]);
+    let mut curl = curl.spawn().unwrap();
+    eventually("the query runs", || (slow_queries(&engine) == "1\n").then_some(()));
+    let stopping = Instant::now();
+    drop(engine);
+    assert!(stopping.elapsed() < Duration::from_secs(14), "it had to be killed: {:?}", stopping.elapsed());
+    curl.wait().unwrap();
+}
+
+#[test]
+fn a_dead_parent_takes_the_engine_along() {
+    let dir = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut parent = Command::new(env!("CARGO_BIN_EXE_tributary-engine"));
+    parent.arg("serve").arg(dir.path()).arg(&port).env("TRIBUTARY_ENGINE_DIR", support::library().parent().unwrap());
+    let mut parent = parent.spawn().unwrap();
+    let url = format!("http://{port}/");
+    let ask = |sql: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--user", "sink:", "--data-binary", sql, &url]);
+        let output = run(curl, b"", "apt-get install curl");
+        output.status.success().then_some(output.stdout)
+    };
+    eventually("the engine answers", || ask("SELECT 1").filter(|answer| answer == b"1\n"));
+    ask("CREATE TABLE orphan (a UInt8) ENGINE = MergeTree ORDER BY a").unwrap();
+    ask("INSERT INTO orphan VALUES (1)").unwrap();
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // The data directory is locked for as long as the orphan lives.
+    let engine = Engine::start_with(|config| config.data_dir = dir.path().to_owned());
+    assert_eq!(engine.sql("SELECT a FROM orphan"), "1\n");
 }

@@ -1,4 +1,4 @@
-//! The engine alone, for the tests of this crate and for a look at it by hand: `tributary-engine serve DIR`.
+//! The engine alone, for the tests of this crate and for a look at it by hand: `tributary-engine serve DIR [ADDRESS]`.
 //! The real binary has the same two subcommands among its own.
 
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let result = match (arguments.next().as_deref(), arguments.next()) {
         (Some("child"), None) => child::run().map_err(|error| error.to_string()),
-        (Some("serve"), Some(dir)) => serve(dir.into()),
-        _ => Err("usage: tributary-engine serve DIR".into()),
+        (Some("serve"), Some(dir)) => serve(dir.into(), &arguments.next().unwrap_or_else(|| "127.0.0.1:8123".into())),
+        _ => Err("usage: tributary-engine serve DIR [ADDRESS]".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -24,10 +24,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Serves DIR on port 8123 of this machine, for `sink` and `analyst` without passwords, until interrupted.
-fn serve(dir: PathBuf) -> Result<(), String> {
+/// Serves DIR for `sink` and `analyst` without passwords, until interrupted.
+fn serve(dir: PathBuf, listen: &str) -> Result<(), String> {
     let accounts = (Account::new("sink", ""), Account::new("analyst", ""));
-    let listen = ([127, 0, 0, 1], 8123).into();
+    let listen = listen.parse().map_err(|error| format!("{listen}: {error}"))?;
     let path = |name| std::env::var_os(name).map(PathBuf::from);
     let cache = default_cache_home(path("XDG_CACHE_HOME"), path("HOME"));
     let library =

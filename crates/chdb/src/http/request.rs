@@ -11,9 +11,12 @@ use axum::http::{HeaderMap, Method, request::Parts};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::time::Duration;
 
 /// A form is held in memory twice; parameters larger than this belong into a table.
 const FORM_BYTES_MAX: u64 = 16 << 20;
+/// A client that takes longer than this for its body has gone or means harm.
+const BODY_MAX: Duration = Duration::from_secs(300);
 
 /// A request that may run.
 pub(super) struct Request {
@@ -45,9 +48,14 @@ impl Request {
 
         let content_type = header(&parts.headers, "content-type");
         let form = content_type.to_ascii_lowercase().starts_with("multipart/form-data");
-        let limit = if form { limits.body_bytes.min(FORM_BYTES_MAX) } else { limits.body_bytes };
+        let small = form || role == Role::Reader;
+        let limit = if small { limits.body_bytes.min(FORM_BYTES_MAX) } else { limits.body_bytes };
         let encoding = header(&parts.headers, "content-encoding");
-        let mut file = body::collect(body, encoding, flag(&query, "decompress"), limit).await?;
+        let slot = endpoint.engine.body_slot(role).await?;
+        let collected = body::collect(body, encoding, flag(&query, "decompress"), limit);
+        let late = |_| Exception::new(209, "SOCKET_TIMEOUT", "the body did not arrive in time");
+        let mut file = tokio::time::timeout(BODY_MAX, collected).await.map_err(late)??;
+        drop(slot);
         if form {
             file = read_form(content_type, file, &mut query)?;
         }

@@ -27,6 +27,10 @@ const WAITED_BYTES: usize = 64 << 20;
 /// What the engine may write ahead of the answer: the largest pipe that an ordinary user may have.
 const PIPE_BYTES: usize = 1 << 20;
 
+/// Time for the exception to leave before the connection is cut: the server drops what it has not sent by then, and
+/// the client would know that something failed, but not what.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Runs the request to its answer, or to the beginning of one.
 pub(super) async fn run(engine: &Arc<Engine>, answer: Answer, request: Request) -> Response {
     match request.statement {
@@ -148,12 +152,16 @@ impl Drop for Rows {
         }
         let (engine, tag, done) = (Arc::clone(&self.engine), std::mem::take(&mut self.tag), Arc::clone(&self.done));
         // Again and again, because a query that has just been sent is not in the engine's list yet.
-        tokio::task::spawn_blocking(move || {
+        // A thread of its own, because this may run while the runtime shuts down.
+        let killer = std::thread::Builder::new().name("kill-query".into()).spawn(move || {
             while !done.load(Ordering::Acquire) {
                 exec::kill(&engine, &tag);
                 std::thread::sleep(Duration::from_millis(50));
             }
         });
+        if let Err(error) = killer {
+            tracing::warn!(%error, "an abandoned query runs on");
+        }
     }
 }
 
@@ -175,9 +183,9 @@ impl Flow {
                 if !self.failed {
                     return None;
                 }
-                // ClickHouse cuts the connection after an exception. The pause lets the bytes before it leave.
+                // ClickHouse cuts the connection after an exception, so that no client takes the rows for complete.
                 self.failed = false;
-                tokio::task::yield_now().await;
+                tokio::time::sleep(LAST_WORDS).await;
                 return Some((Err(io::Error::other("the query failed")), self));
             };
             let mut plain = std::mem::take(&mut self.first);

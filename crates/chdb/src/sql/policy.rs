@@ -97,6 +97,51 @@ const ENGINES: &[&str] = &[
     "view",
 ];
 
+/// Engines that reach outside.
+const OUTSIDE_ENGINES: &[&str] = &[
+    "arrowflight",
+    "azureblobstorage",
+    "azurequeue",
+    "backup",
+    "cosn",
+    "datalakecatalog",
+    "deltalake",
+    "distributed",
+    "executable",
+    "executablepool",
+    "externaldistributed",
+    "file",
+    "filelog",
+    "filesystem",
+    "gcs",
+    "hdfs",
+    "hudi",
+    "iceberg",
+    "icebergazure",
+    "iceberghdfs",
+    "iceberglocal",
+    "icebergs3",
+    "jdbc",
+    "kafka",
+    "keepermap",
+    "materializedpostgresql",
+    "mongodb",
+    "mysql",
+    "nats",
+    "odbc",
+    "oss",
+    "paimon",
+    "postgresql",
+    "rabbitmq",
+    "redis",
+    "replicated",
+    "s3",
+    "s3queue",
+    "sqlite",
+    "url",
+    "ytsaurus",
+];
+
 /// SYSTEM commands that touch tables only.
 const SYSTEM: &[&str] = &["refresh", "wait", "stop", "start", "flush", "sync", "cancel", "drop", "clear", "reload"];
 
@@ -205,16 +250,8 @@ fn definitions(words: &[Word]) -> Result<(), Exception> {
     }
     for (index, word) in words.iter().enumerate() {
         let next = |offset: usize| words.get(index + offset);
-        if word.is("engine") {
-            let name = if next(1).is_some_and(|word| word.is_punct(b'=')) { next(2) } else { next(1) };
-            // `ENGINE` may also be a column; then no known name or parenthesis decides, and the engine's grammar does.
-            if let Some(name) = name.filter(|name| name.names()) {
-                let known = ENGINES.contains(&name.text.as_str()) || name.text.ends_with("mergetree");
-                let column_type = !next(1).is_some_and(|word| word.is_punct(b'=')) && !words[0].is("create");
-                if !known && !column_type {
-                    return Err(denied(format!("the table engine {} is not accepted here", name.text)));
-                }
-            }
+        if word.is("engine") && word.depth == 0 {
+            engine(next(1), next(2))?;
         }
         let opens = next(1).is_some_and(|word| word.is_punct(b'('));
         let source = next(2).map_or("", |word| word.text.as_str());
@@ -223,6 +260,21 @@ fn definitions(words: &[Word]) -> Result<(), Exception> {
         }
     }
     Ok(())
+}
+
+/// `ENGINE = name` takes the engines above; `ENGINE name` may also be a column in a query, so there only the names of
+/// engines that are known to reach outside are refused.
+fn engine(first: Option<&Word>, second: Option<&Word>) -> Result<(), Exception> {
+    let inside = |name: &Word| ENGINES.contains(&name.text.as_str()) || name.text.ends_with("mergetree");
+    let refused = match (first, second) {
+        (Some(equals), Some(name)) if equals.is_punct(b'=') && name.names() => Some(name).filter(|name| !inside(name)),
+        (Some(name), _) if name.names() => Some(name).filter(|name| OUTSIDE_ENGINES.contains(&name.text.as_str())),
+        _ => None,
+    };
+    match refused {
+        Some(name) => Err(denied(format!("the table engine {} is not accepted here", name.text))),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -292,6 +344,8 @@ mod tests {
     fn the_writer_stays_inside_the_tables() {
         for sql in [
             "CREATE TABLE t (a Int8, file String, url String) ENGINE = ReplacingMergeTree(v) ORDER BY (a, url)",
+            "CREATE TABLE t (engine String) ENGINE = Memory",
+            "CREATE VIEW v AS SELECT engine FROM system.tables",
             "CREATE DATABASE d ENGINE = Atomic",
             "INSERT INTO t (a) FORMAT RowBinary",
             "ALTER TABLE t ADD COLUMN engine String",

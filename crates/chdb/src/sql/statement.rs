@@ -50,6 +50,8 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(super) struct Word {
     pub(super) kind: TokenKind,
+    /// How many parentheses are open around it.
+    pub(super) depth: usize,
     /// Lower case; without quotes for quoted identifiers; as written for strings.
     pub(super) text: String,
 }
@@ -77,7 +79,7 @@ const WRITES: &[&str] = &[
 impl Statement {
     /// Cuts `source`, which is the SQL text and for an INSERT the data or its beginning.
     pub(crate) fn parse(source: &[u8]) -> Result<Self, Exception> {
-        let mut scan = Scan { source, tokens: Vec::new(), words: Vec::new(), depth: Vec::new(), level: 0 };
+        let mut scan = Scan { source, tokens: Vec::new(), words: Vec::new(), level: 0 };
         let mut lexer = Lexer::new(source);
         while let Some(token) = lexer.next()? {
             scan.push(token)?;
@@ -111,8 +113,6 @@ struct Scan<'a> {
     source: &'a [u8],
     tokens: Vec<Token>,
     words: Vec<Word>,
-    /// For each token, how many parentheses are open around it.
-    depth: Vec<usize>,
     level: usize,
 }
 
@@ -128,12 +128,12 @@ impl Scan<'_> {
         if let TokenKind::Punct(b')' | b']' | b'}') = token.kind {
             self.level = self.level.saturating_sub(1);
         }
-        self.depth.push(self.level);
+        let depth = self.level;
         if let TokenKind::Punct(b'(' | b'[' | b'{') = token.kind {
             self.level += 1;
         }
         self.tokens.push(token);
-        self.words.push(Word { kind: token.kind, text });
+        self.words.push(Word { kind: token.kind, depth, text });
         Ok(())
     }
 
@@ -154,7 +154,7 @@ impl Scan<'_> {
     }
 
     fn top_level(&self, keyword: &str) -> Option<usize> {
-        (0..self.words.len()).find(|index| self.depth[*index] == 0 && self.words[*index].is(keyword))
+        (0..self.words.len()).find(|index| self.words[*index].depth == 0 && self.words[*index].is(keyword))
     }
 
     fn insert(&self, data_at: usize) -> Result<Kind, Exception> {
@@ -162,12 +162,12 @@ impl Scan<'_> {
         if self.top_level("select").is_some() || self.top_level("with").is_some() || self.top_level("watch").is_some() {
             return Ok(Kind::Write { sql: self.text(0, self.statement_end()?) });
         }
-        let (end, format) = match () {
-            _ if self.data_begins() && self.words[count - 2].is("format") => {
-                (count - 2, Some(self.text(count - 1, count)))
-            }
-            _ if self.data_begins() => (count - 1, Some("Values".to_owned())),
-            _ => (self.statement_end()?, None),
+        let (end, format) = if !self.data_begins() {
+            (self.statement_end()?, None)
+        } else if self.words[count - 2].is("format") {
+            (count - 2, Some(self.text(count - 1, count)))
+        } else {
+            (count - 1, Some("Values".to_owned()))
         };
         let settings = self.top_level("settings").filter(|index| *index > 2 && *index < end).unwrap_or(end);
         Ok(Kind::Insert { head: self.text(0, settings), settings: self.text(settings, end), format, data_at })
@@ -176,7 +176,7 @@ impl Scan<'_> {
     fn read(&self) -> Result<Kind, Exception> {
         let end = self.statement_end()?;
         let is_format = |index: &usize| {
-            self.depth[*index] == 0
+            self.words[*index].depth == 0
                 && self.words[*index].is("format")
                 && self.words[*index + 1].kind == TokenKind::Word
                 && (*index + 2 == end || self.words[*index + 2].is("settings"))

@@ -1,6 +1,7 @@
 //! A real engine for the tests of this crate, shared by the tests of one binary, and the real clients.
 //! What is missing on the machine makes a test fail with the command that installs it.
 #![allow(dead_code)] // every test binary uses another part
+#![allow(clippy::unwrap_used)] // test code, which clippy does not see in functions without #[test]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ impl Engine {
         command.args(["--header", &format!("X-ClickHouse-Key: {}", who.1)]);
         let mut url = format!("{}/?", self.handle.url());
         for (name, value) in parameters {
-            url.push_str(&format!("{}={}&", percent(name), percent(value)));
+            url.extend([&percent(name), "=", &percent(value), "&"]);
         }
         command.args(arguments).arg(url);
         Reply::read(&run(command, body, "apt-get install curl"))
@@ -129,7 +130,8 @@ impl Reply {
 /// Runs a program with an input.
 pub fn run(mut command: Command, input: &[u8], install: &str) -> Output {
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.unwrap_or_else(|error| panic!("{:?}: {error}; install it: {install}", command.get_program()));
+    let mut child =
+        child.unwrap_or_else(|error| panic!("{}: {error}; install it: {install}", command.get_program().display()));
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let writer = std::thread::spawn(move || stdin.write_all(&input));
@@ -163,14 +165,15 @@ pub fn root() -> PathBuf {
 }
 
 /// The engine's library; the fetch script gets it if it is not there.
-fn library() -> PathBuf {
+pub fn library() -> PathBuf {
     let output = Command::new(root().join("deploy/dev/engine/fetch")).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "the engine is not there: run `make engine`");
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
 }
 
 fn percent(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let hex = |digit: u8| char::from_digit(u32::from(digit), 16).unwrap();
+    text.bytes().flat_map(|byte| ['%', hex(byte >> 4), hex(byte & 15)]).collect()
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
