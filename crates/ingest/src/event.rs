@@ -137,4 +137,6 @@ pub mod code {
     pub const NO_ASSET: &str = "no_asset";
     pub const NOTHING_IN_IT: &str = "nothing_in_it";
     pub const NOT_GRANTED: &str = "not_granted";
+    /// A fault of Tributary itself; never of the input.
+    pub const INTERNAL: &str = "internal";
 }

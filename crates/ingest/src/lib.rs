@@ -1,8 +1,17 @@
 //! INGEST: bytes → detect → normalize → canonical events. Event or reject, never nothing.
 
+pub mod check;
 pub mod detect;
 pub mod event;
 pub mod format;
+pub mod grant;
+pub mod intake;
+pub mod metrics;
 pub mod normalize;
+pub mod pipeline;
+pub mod plain;
 pub mod report;
+pub mod scrub;
+pub mod secret;
+pub mod snapshot;
 pub mod time;
