@@ -13,5 +13,4 @@ pub mod plain;
 pub mod report;
 pub mod scrub;
 pub mod secret;
-pub mod snapshot;
 pub mod time;
