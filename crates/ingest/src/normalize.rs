@@ -28,6 +28,13 @@ pub mod epss;
 pub mod osv;
 pub mod openvex;
 
+pub(crate) mod claims;
+mod environment;
+#[cfg(test)]
+mod fact_lines;
+mod image_reference;
+mod workload_name;
+
 /// Runs the normaliser of a format.
 ///
 /// # Errors

@@ -69,7 +69,9 @@ pub enum Attribute {
     Cvss,
     /// CISA's SSVC decision points. No qualifier. [`value::Ssvc`].
     Ssvc,
-    /// The same vulnerability under another id. Qualifier: the other id. [`value::Text`] (empty).
+    /// The same vulnerability under another id. Qualifier: the other id. [`value::Text`]: empty, or `mirror` where the claim
+    /// only repeats, at the other id, what is claimed here. Whoever joins ids uses the claims that are no mirrors: they are
+    /// withdrawn with the record, mirrors may outlive it.
     Alias,
     /// CWE numbers. No qualifier. [`value::Numbers`].
     Weaknesses,

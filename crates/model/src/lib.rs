@@ -3,6 +3,7 @@
 
 pub mod asset;
 pub mod codec;
+pub mod codeowners;
 pub mod context;
 pub mod entity;
 pub mod fact;

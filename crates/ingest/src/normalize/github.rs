@@ -1,38 +1,16 @@
-//! github
+//! GitHub webhooks → facts about repositories, builds and deployments, and alerts as single sightings.
+//! Asserter of every fact: `github`.
 
-use crate::event::{Events, Input, Rejection, code};
+mod code_scanning;
+mod delivery;
+mod dependabot;
+mod payload;
+mod secret_scanning;
 
-/// Not written yet.
-pub fn push(_: &Input<'_>) -> Result<Events, Rejection> {
-    Err(Rejection::new(code::UNKNOWN_FORMAT, "not written yet"))
-}
+pub use code_scanning::code_scanning_alert;
+pub use delivery::{deployment_status, push, registry_package, workflow_run};
+pub use dependabot::dependabot_alert;
+pub use secret_scanning::secret_scanning_alert;
 
-/// Not written yet.
-pub fn workflow_run(_: &Input<'_>) -> Result<Events, Rejection> {
-    Err(Rejection::new(code::UNKNOWN_FORMAT, "not written yet"))
-}
-
-/// Not written yet.
-pub fn deployment_status(_: &Input<'_>) -> Result<Events, Rejection> {
-    Err(Rejection::new(code::UNKNOWN_FORMAT, "not written yet"))
-}
-
-/// Not written yet.
-pub fn code_scanning_alert(_: &Input<'_>) -> Result<Events, Rejection> {
-    Err(Rejection::new(code::UNKNOWN_FORMAT, "not written yet"))
-}
-
-/// Not written yet.
-pub fn dependabot_alert(_: &Input<'_>) -> Result<Events, Rejection> {
-    Err(Rejection::new(code::UNKNOWN_FORMAT, "not written yet"))
-}
-
-/// Not written yet.
-pub fn secret_scanning_alert(_: &Input<'_>) -> Result<Events, Rejection> {
-    Err(Rejection::new(code::UNKNOWN_FORMAT, "not written yet"))
-}
-
-/// Not written yet.
-pub fn registry_package(_: &Input<'_>) -> Result<Events, Rejection> {
-    Err(Rejection::new(code::UNKNOWN_FORMAT, "not written yet"))
-}
+#[cfg(test)]
+mod tests;
