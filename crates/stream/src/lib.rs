@@ -7,6 +7,7 @@ pub mod log;
 pub mod message;
 mod metrics;
 mod rejects;
+pub mod sim;
 pub mod stage;
 pub mod stage_loop;
 pub mod table;

@@ -161,6 +161,8 @@ pub struct Read {
 ///   ones. A tombstone survives for at least the configured time (7 days), then key and tombstone are gone. Reading to the
 ///   end therefore always yields the latest value of every live key. On a topic that deletes, a record is dropped by
 ///   age or size, but never before every group that reads the topic has committed past it.
+/// - **Ends.** A reader says `at_end` only after it returned everything that was committed before the call began, also what
+///   others do not see yet. So what a worker reads as committed and what it restores from fit together.
 /// - **Fencing.** A partition has one owner per group. Once another handle owns it, a commit of the old owner that names
 ///   this partition fails and changes nothing: with [`LogError::Abort`] if the old handle can go on without the
 ///   partition (it will see [`Polled::Revoked`]), with [`LogError::Fatal`] if it cannot.

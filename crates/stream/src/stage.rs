@@ -80,7 +80,7 @@ pub const TRACK: StageTopics = StageTopics {
     name: "track",
     inputs: &[Topic::Observations],
     broadcasts: &[Topic::Context],
-    changelogs: &[Topic::Tracked, Topic::Scans],
+    changelogs: &[Topic::Tracked, Topic::Scans, Topic::Assets],
 };
 /// ASSESS: by component.
 pub const ASSESS: StageTopics = StageTopics {

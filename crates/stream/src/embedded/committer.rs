@@ -41,6 +41,8 @@ pub(super) enum Job {
         checkpoints: Vec<Checkpoint>,
         reply: SyncSender<Result<Vec<Position>, LogError>>,
     },
+    /// Answer when everything that was asked before is durable and visible.
+    Barrier { reply: SyncSender<Result<(), LogError>> },
     /// Drop what has expired, now.
     Expire { reply: SyncSender<Result<(), LogError>> },
 }
@@ -49,7 +51,7 @@ impl Job {
     fn bytes(&self) -> usize {
         match self {
             Job::Write { records, .. } => records.iter().map(|record| record.stored.len()).sum(),
-            Job::Expire { .. } => 0,
+            Job::Barrier { .. } | Job::Expire { .. } => 0,
         }
     }
 }
@@ -130,9 +132,10 @@ impl Committer {
         let (tails, extents) = (Arc::clone(&self.tails), self.extents.clone());
         let mut round = Round::new(&tails, &extents);
         let mut replies = Vec::with_capacity(waiting.len());
-        let mut expiries = Vec::new();
+        let (mut barriers, mut expiries) = (Vec::new(), Vec::new());
         for job in waiting {
             match job {
+                Job::Barrier { reply } => barriers.push(reply),
                 Job::Expire { reply } => expiries.push(reply),
                 Job::Write { claim, records, checkpoints, reply } => {
                     let refused = if self.poisoned { Err(poisoned()) } else { self.fences.check(claim.as_ref()) };
@@ -144,6 +147,9 @@ impl Committer {
             }
         }
         self.finish(round, replies);
+        for reply in barriers {
+            drop(reply.send(Ok(())));
+        }
         for reply in expiries {
             drop(reply.send(retention::expire(self)));
         }

@@ -96,6 +96,8 @@ impl EmbeddedWorker {
         }
         let partitions = (subscription.slot..inner.partitions).step_by(subscription.slots as usize).collect();
         let claim = inner.fences.claim(subscription, partitions);
+        // What the fenced owner had in flight is now either refused or visible, so positions and changelogs fit.
+        inner.barrier()?;
         let cursors = Cursors::new(inner, subscription.topics.iter().copied());
         Ok(Self { cursors, claim, announced: false })
     }

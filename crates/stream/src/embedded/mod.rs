@@ -98,6 +98,13 @@ impl Inner {
         self.jobs.as_ref().ok_or_else(gone)?.send(job).map_err(|_| gone())
     }
 
+    /// Returns when everything that was asked before is durable and visible.
+    fn barrier(&self) -> Result<(), LogError> {
+        let (reply, answer) = sync_channel(1);
+        self.send(Job::Barrier { reply })?;
+        answer.recv().map_err(|_| gone())?
+    }
+
     fn encode(&self, outputs: Vec<Output>) -> Vec<Encoded> {
         let now = self.clock.now();
         outputs

@@ -10,7 +10,7 @@ use tributary_model::Topic;
 use super::{POLL_BYTES, POLL_RECORDS};
 use crate::broadcast::BroadcastStore;
 use crate::log::{Budget, Log, LogError, Producer, Reader, Start, Waker};
-use crate::message::{Message, Output, Position};
+use crate::message::{Output, Position};
 use crate::metrics;
 use crate::rejects;
 
@@ -164,20 +164,5 @@ impl Broadcaster {
     #[must_use]
     pub fn waker(&self) -> Waker {
         self.reader.waker()
-    }
-}
-
-/// Names of the broadcast records from these positions to the ends.
-pub(super) fn changed_since(log: &dyn Log, seen: &[Position]) -> Result<Vec<String>, LogError> {
-    let partitions: Vec<_> = seen.iter().map(|position| (position.topic, position.partition)).collect();
-    let mut reader = log.reader(&partitions, &Start::At(seen.to_vec()))?;
-    let mut names = BTreeSet::new();
-    loop {
-        let budget = Budget { records: POLL_RECORDS, bytes: POLL_BYTES, wait: Duration::ZERO };
-        let read = reader.read(budget)?;
-        names.extend(read.messages.iter().map(|message: &Message| message.key_str().to_owned()));
-        if read.at_end {
-            return Ok(names.into_iter().collect());
-        }
     }
 }

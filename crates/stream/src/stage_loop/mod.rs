@@ -73,4 +73,4 @@ impl StageSpec {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use tributary_model::Topic;
 use tributary_model::time::{DAY, Millis};
 
-use super::hub::{Hub, changed_since};
+use super::hub::Hub;
 use super::note::Note;
 use super::worker::{Owned, StageWorker, Step, Turn};
 use super::{POLL_BYTES, POLL_RECORDS};
-use crate::log::{Budget, LogError, Reader, Start};
-use crate::message::{Outputs, Position};
+use crate::log::{Budget, Log, LogError, Reader, Start};
+use crate::message::{Message, Outputs, Position};
 use crate::metrics;
 use crate::rejects;
 
@@ -25,7 +25,13 @@ pub(super) struct Restore {
     owned: Owned,
     note: Option<Note>,
     /// `None` once the changelogs are read.
-    reader: Option<Box<dyn Reader>>,
+    changelogs: Option<Box<dyn Reader>>,
+    /// Reads what the broadcasts brought since the note; `None` before, after, and if that cannot be told.
+    broadcasts: Option<Box<dyn Reader>>,
+    /// Names that the broadcasts brought; `None` if that cannot be told: then everything may have changed.
+    changed: Option<BTreeSet<String>>,
+    /// Names that arrived meanwhile: the running partitions were told, this one has yet to hear of them.
+    meanwhile: BTreeSet<String>,
     /// Broadcast positions that the store must have reached; known once the changelogs are read.
     broadcast_ends: Vec<Position>,
     refused: Outputs,
@@ -46,12 +52,20 @@ impl Restore {
             partition,
             owned: Owned { stage, next: committed.clone(), committed, muted_until: Millis::MIN },
             note,
-            reader: Some(worker.log.reader(&changelogs, &Start::Beginning)?),
+            changelogs: Some(worker.log.reader(&changelogs, &Start::Beginning)?),
+            broadcasts: None,
+            changed: None,
+            meanwhile: BTreeSet::new(),
             broadcast_ends: Vec::new(),
             refused: Outputs::default(),
             records: 0,
             begun: Instant::now(),
         })
+    }
+
+    /// Names that the worker took from its mailbox while this partition cannot hear them.
+    pub(super) fn hear(&mut self, names: &[String]) {
+        self.meanwhile.extend(names.iter().cloned());
     }
 
     pub(super) fn partition(&self) -> u32 {
@@ -60,31 +74,66 @@ impl Restore {
 
     /// Whether a turn would do something without waiting.
     pub(super) fn can_go_on(&self, hub: &Hub) -> bool {
-        self.reader.is_some() || hub.caught_up(&self.broadcast_ends)
+        self.changelogs.is_some() || self.broadcasts.is_some() || hub.caught_up(&self.broadcast_ends)
     }
 
-    /// Reads on; answers whether the changelogs are read.
-    fn load(&mut self, stage: &'static str, now: Millis) -> Result<bool, LogError> {
-        let Some(reader) = &mut self.reader else { return Ok(true) };
+    /// Reads on in the changelogs, then in the broadcasts; answers whether both are read.
+    fn read(&mut self, worker: &StageWorkerParts<'_>, now: Millis) -> Result<bool, LogError> {
         // A short wait: the end may be a commit in flight away.
         let wait = Duration::from_millis(5);
-        let read = reader.read(Budget { records: POLL_RECORDS, bytes: POLL_BYTES, wait })?;
-        self.records += read.messages.len();
-        for message in &read.messages {
-            if let Err(reject) = self.owned.stage.load(message) {
-                metrics::input_rejected(stage);
-                self.refused.push(rejects::output(reject, message, stage, now));
+        let budget = Budget { records: POLL_RECORDS, bytes: POLL_BYTES, wait };
+        if let Some(reader) = &mut self.changelogs {
+            let read = reader.read(budget)?;
+            for message in &read.messages {
+                self.load(message, worker.name, now);
             }
+            if read.at_end {
+                self.changelogs = None;
+                self.broadcast_ends = worker.log.ends(worker.broadcasts)?;
+                self.begin_broadcasts(worker, now)?;
+            }
+            return Ok(false);
+        }
+        let Some(reader) = &mut self.broadcasts else { return Ok(true) };
+        let read = reader.read(budget)?;
+        let names = read.messages.iter().map(|message| message.key_str().to_owned());
+        self.changed.get_or_insert_default().extend(names);
+        if read.at_end {
+            self.broadcast_ends = reader.positions();
+            self.broadcasts = None;
         }
         Ok(read.at_end)
     }
+
+    fn load(&mut self, message: &Message, stage: &'static str, now: Millis) {
+        self.records += 1;
+        if let Err(reject) = self.owned.stage.load(message) {
+            metrics::input_rejected(stage);
+            self.refused.push(rejects::output(reject, message, stage, now));
+        }
+    }
+
+    fn begin_broadcasts(&mut self, worker: &StageWorkerParts<'_>, now: Millis) -> Result<(), LogError> {
+        let fresh = |note: &Note| !note.seen.is_empty() && now.saturating_sub(note.at) < NOTE_AGE_MAX;
+        if let Some(note) = self.note.take().filter(fresh) {
+            let partitions: Vec<_> = note.seen.iter().map(|seen| (seen.topic, seen.partition)).collect();
+            self.broadcasts = Some(worker.log.reader(&partitions, &Start::At(note.seen))?);
+        }
+        Ok(())
+    }
+}
+
+/// What reading needs of its worker.
+struct StageWorkerParts<'a> {
+    log: &'a dyn Log,
+    name: &'static str,
+    broadcasts: &'static [Topic],
 }
 
 impl StageWorker {
     /// One piece of the restore at the front.
     pub(super) fn restore(&mut self, now: Millis) -> Result<Turn, LogError> {
-        let name = self.spec.topics.name;
-        let broadcasts = self.spec.topics.broadcasts;
+        let topics = self.spec.topics;
         if self.restoring.is_none() {
             let Some(partition) = self.queued.front().copied() else { return Ok(Turn::Idle) };
             self.restoring = Some(Restore::begin(self, partition)?);
@@ -92,11 +141,8 @@ impl StageWorker {
         }
         // Left in place while reading: after an error [`StageWorker::undo`] finds it there and starts it over.
         let Some(restore) = &mut self.restoring else { return Ok(Turn::Idle) };
-        if restore.reader.is_some() {
-            if restore.load(name, now)? {
-                restore.reader = None;
-                restore.broadcast_ends = self.log.ends(broadcasts)?;
-            }
+        let worker = StageWorkerParts { log: self.log.as_ref(), name: topics.name, broadcasts: topics.broadcasts };
+        if !restore.read(&worker, now)? {
             return Ok(Turn::Restoring);
         }
         if self.hub.caught_up(&restore.broadcast_ends)
@@ -122,39 +168,19 @@ impl StageWorker {
     }
 
     fn recompute(&mut self, restore: Restore, now: Millis) -> Result<(), LogError> {
-        let Restore { partition, mut owned, note, refused, .. } = restore;
-        if self.owned.is_empty() {
-            // Nobody here needs the names that wait: what follows reads the store as it is now.
-            self.forget_notices();
-        }
+        let Restore { partition, mut owned, changed, meanwhile, refused, .. } = restore;
         owned.stage.restored(now);
-        let changed = self.changed(note, now)?;
-        if !changed.is_empty() {
-            owned.stage.notice(&changed, now);
+        let mut names = match changed {
+            Some(names) => names,
+            None if self.spec.topics.broadcasts.is_empty() => BTreeSet::new(),
+            None => self.hub.store().entities_with_prefix("").into_iter().collect(),
+        };
+        names.extend(meanwhile);
+        if !names.is_empty() {
+            owned.stage.notice(&names.into_iter().collect::<Vec<_>>(), now);
         }
         self.owned.insert(partition, owned);
         let outputs = BTreeMap::from([(partition, refused)]);
         self.settle(Step { now, messages: Vec::new(), touched: BTreeSet::from([partition]), outputs })
-    }
-
-    fn forget_notices(&mut self) {
-        let (_, seen) = self.mailbox.take(usize::MAX);
-        self.pending.clear();
-        if let Some(seen) = seen {
-            self.seen = seen;
-        }
-    }
-
-    /// Names that changed since the note was written; all names when that cannot be told.
-    fn changed(&self, note: Option<Note>, now: Millis) -> Result<Vec<String>, LogError> {
-        if self.spec.topics.broadcasts.is_empty() {
-            return Ok(Vec::new());
-        }
-        match note {
-            Some(note) if !note.seen.is_empty() && now.saturating_sub(note.at) < NOTE_AGE_MAX => {
-                changed_since(self.log.as_ref(), &note.seen)
-            }
-            _ => Ok(self.hub.store().entities_with_prefix("")),
-        }
     }
 }

@@ -247,6 +247,9 @@ impl StageWorker {
 
     fn take_notices(&mut self) {
         let (names, seen) = self.mailbox.take(NOTICES.saturating_sub(self.pending.len()));
+        if let Some(restore) = &mut self.restoring {
+            restore.hear(&names);
+        }
         self.pending.extend(names);
         if let Some(seen) = seen {
             self.seen = seen;

@@ -11,10 +11,10 @@ use tributary_model::reject::Reject;
 use tributary_model::time::Millis;
 use tributary_model::{AvroRecord, Topic};
 
-use super::StageSpec;
 use crate::broadcast::BroadcastStore;
 use crate::message::{Message, Output, Outputs};
 use crate::stage::{Stage, StageTopics};
+use crate::stage_loop::StageSpec;
 use crate::table::Table;
 
 pub(crate) const COUNTER: StageTopics = StageTopics {
