@@ -13,4 +13,5 @@ pub mod plain;
 pub mod report;
 pub mod scrub;
 pub mod secret;
+pub mod snapshot;
 pub mod time;
