@@ -15,6 +15,7 @@ use crate::context::EntityContext;
 use crate::fact::{EntityAssertions, Fact};
 use crate::finding::{Finding, TrackedFinding};
 use crate::observation::Observation;
+use crate::profile::AssetProfile;
 use crate::reject::Reject;
 use crate::remedy::RemedyMember;
 use crate::risk::{Change, Risk};
@@ -134,6 +135,7 @@ avro_record! {
     EntityContext => "context",
     TrackedFinding => "tracked",
     ScanRun => "scan",
+    AssetProfile => "asset",
     Finding => "finding",
     Risk => "risk",
     Change => "change",

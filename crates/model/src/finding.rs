@@ -74,6 +74,8 @@ pub struct TrackedFinding {
     pub asset: String,
     /// The richest sighting seen (identity evidence and display); severity and aliases per tool are in `claims`.
     pub sighting: Sighting,
+    /// The tool whose sighting that is. Another one's replaces it only when it says more.
+    pub sighting_tool: String,
     /// One per (tool, scope), ascending; at most 16.
     pub claims: Vec<ToolClaim>,
     /// Where it stands.
@@ -90,12 +92,25 @@ pub struct TrackedFinding {
     pub components: Vec<String>,
     /// How attribution was decided: `build`, `source-path`, `deploys`, `owns-asset`, `label`, `unclaimed`.
     pub attributed_by: String,
+    /// Components that it has left, ascending, until their tombstones are written. All components left and none
+    /// attributed: it was closed for so long that it is being forgotten.
+    pub left: Vec<Departure>,
     /// Whether it counts: its branch is tracked, its digest is deployed or newest.
     pub counts: bool,
     /// Old data that was loaded.
     pub backfill: bool,
     /// The input that caused the last change.
     pub cause: Origin,
+}
+
+/// A component that a finding has left.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema)]
+#[avro(namespace = "io.tributary")]
+pub struct Departure {
+    /// Component name.
+    pub component: String,
+    /// Processing time.
+    pub at: Millis,
 }
 
 /// What run-time sensors say about the package or file a finding is in.

@@ -12,6 +12,7 @@ pub mod id;
 pub mod observation;
 pub mod package;
 pub mod path;
+pub mod profile;
 pub mod record;
 pub mod reject;
 pub mod remedy;

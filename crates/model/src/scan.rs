@@ -53,7 +53,7 @@ pub enum ScanState {
     Outdated,
 }
 
-/// One line of the scan ledger. Key on the log: `asset|scope|scan_id`.
+/// One line of the scan ledger. Key on the log: `asset|scope|scan_id`; partition key: the asset.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
 #[avro(namespace = "io.tributary")]
 pub struct ScanRun {
@@ -93,8 +93,10 @@ pub struct ScanRun {
     pub gone: u32,
     /// Components that its findings are attributed to, at most 16.
     pub components: Vec<String>,
-    /// The ids it saw while parts are missing; empty once applied.
+    /// In the record of one part (key `asset|scope|scan_id|part-N`), the ids that this part saw, ascending. Parts are
+    /// kept while others are missing or the scan is suspect; the line of the scan itself has none.
     pub seen: Vec<crate::id::FindingId>,
-    /// True for the latest complete scan of (asset, scope): the watermark from which `last_seen` derives.
+    /// It became the watermark of (asset, scope) from which `last_seen` derives. The latest such scan is the watermark:
+    /// older lines are not rewritten.
     pub is_watermark: bool,
 }

@@ -36,11 +36,12 @@ pub enum Topic {
     Remedies,
     Tickets,
     Rejects,
+    Assets,
 }
 
 impl Topic {
     /// Every topic, in the order of the flow.
-    pub const ALL: [Topic; 21] = [
+    pub const ALL: [Topic; 22] = [
         Topic::RawScanner,
         Topic::RawCicd,
         Topic::RawCloud,
@@ -62,6 +63,7 @@ impl Topic {
         Topic::Remedies,
         Topic::Tickets,
         Topic::Rejects,
+        Topic::Assets,
     ];
 
     /// The raw topics, one per class of source.
@@ -101,6 +103,7 @@ impl Topic {
             Topic::Remedies => "remedies",
             Topic::Tickets => "tickets",
             Topic::Rejects => "rejects",
+            Topic::Assets => "assets",
         }
     }
 
@@ -119,6 +122,7 @@ impl Topic {
             | Topic::Intel
             | Topic::Tracked
             | Topic::Scans
+            | Topic::Assets
             | Topic::Findings
             | Topic::Risks
             | Topic::Remedies

@@ -1,0 +1,121 @@
+//! A finding at rest: its record as written to the log, and what the common path asks of it without decoding.
+
+use std::sync::Arc;
+
+use tributary_model::finding::{FindingState, TrackedFinding};
+use tributary_model::sighting::FindingClass;
+use tributary_model::time::{DAY, Millis};
+use tributary_model::{AvroRecord, CodecError};
+
+use super::digest;
+use super::ledger::SILENT_AFTER;
+
+/// How long a closed finding is remembered. Within it a return is a return (its clock and its decisions hold), after it
+/// a new finding; longer costs memory for what nobody looks at.
+pub(super) const CLOSED_KEPT: Millis = 90 * DAY;
+
+/// How long the last record about a finding in a component it has left stays on the log before its tombstone: longer
+/// than any consumer may be behind.
+pub(super) const DEPARTED_KEPT: Millis = 7 * DAY;
+
+/// One finding.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    /// The encoded [`TrackedFinding`].
+    record: Arc<[u8]>,
+    /// Its asset.
+    pub(super) asset: Arc<str>,
+    /// One per claim.
+    claims: Box<[Claimed]>,
+    /// Copies of fields of the record.
+    pub(super) first_seen: Millis,
+    pub(super) state: FindingState,
+    pub(super) class: FindingClass,
+    pub(super) backfill: bool,
+    /// When it changes by itself.
+    pub(super) due: Option<Millis>,
+}
+
+/// What is known of one claim without decoding.
+#[derive(Debug, Clone, Copy)]
+struct Claimed {
+    claimant: u64,
+    /// Of the last sighting; 0 when not known since the restart.
+    content: u64,
+    present: bool,
+}
+
+impl Held {
+    /// Encodes a finding. `contents` are digests of the sightings that the claims of this step come from.
+    pub(super) fn new(tracked: &TrackedFinding, asset: Arc<str>, contents: &[(u64, u64)]) -> Result<Self, CodecError> {
+        let claims = tracked.claims.iter().map(|claim| {
+            let claimant = digest::claimant(&claim.tool, &claim.scope);
+            let content = contents.iter().rev().find(|known| known.0 == claimant).map_or(0, |known| known.1);
+            Claimed { claimant, content, present: claim.present }
+        });
+        Ok(Self {
+            record: tracked.encode()?.into(),
+            asset,
+            claims: claims.collect(),
+            first_seen: tracked.first_seen,
+            state: tracked.state,
+            class: tracked.sighting.class,
+            backfill: tracked.backfill,
+            due: due(tracked),
+        })
+    }
+
+    /// The finding.
+    pub(super) fn decode(&self) -> Result<TrackedFinding, CodecError> {
+        TrackedFinding::decode(&self.record)
+    }
+
+    /// Whether the records are equal.
+    pub(super) fn is_same_record(&self, other: &Held) -> bool {
+        self.record == other.record
+    }
+
+    /// The encoded record.
+    pub(super) fn record(&self) -> &[u8] {
+        &self.record
+    }
+
+    /// Digests of the claims' last sightings, as [`Held::new`] takes them.
+    pub(super) fn contents(&self) -> Vec<(u64, u64)> {
+        self.claims.iter().map(|claim| (claim.claimant, claim.content)).collect()
+    }
+
+    /// Whether this claimant said exactly this before and the finding stands as it did then.
+    pub(super) fn knows(&self, claimant: u64, content: u64) -> bool {
+        self.state == FindingState::Active
+            && self.claims.iter().any(|known| known.claimant == claimant && known.content == content && known.present)
+    }
+
+    /// Whether this claimant's claim is present.
+    pub(super) fn is_claimed_by(&self, claimant: u64) -> bool {
+        self.claims.iter().any(|claim| claim.present && claim.claimant == claimant)
+    }
+}
+
+/// When a finding changes without any input: a closed one is forgotten, what it left gets its tombstone, a run-time
+/// detection that is not repeated fades.
+fn due(tracked: &TrackedFinding) -> Option<Millis> {
+    let departed = tracked.left.iter().map(|left| left.at.saturating_add(DEPARTED_KEPT)).min();
+    let closed = (is_closed(tracked) && !tracked.components.is_empty()).then(|| forgotten_at(tracked));
+    let is_live_detection = tracked.sighting.class == FindingClass::Runtime && tracked.state == FindingState::Active;
+    let last = tracked.claims.iter().map(|claim| claim.observed_at).max();
+    let fades = last.filter(|_| is_live_detection).map(|last| last.saturating_add(SILENT_AFTER));
+    departed.into_iter().chain(closed).chain(fades).min()
+}
+
+/// Whether nobody needs the finding any more: it is closed, or it does not count and its source has fallen silent (a
+/// branch that was deleted).
+pub(super) fn is_closed(tracked: &TrackedFinding) -> bool {
+    let is_abandoned = tracked.state == FindingState::Stale && !tracked.counts;
+    is_abandoned || matches!(tracked.state, FindingState::Fixed | FindingState::Superseded)
+}
+
+/// When a closed finding is forgotten.
+pub(super) fn forgotten_at(tracked: &TrackedFinding) -> Millis {
+    tracked.state_since.saturating_add(CLOSED_KEPT)
+}
