@@ -1,0 +1,133 @@
+//! What only the embedded log promises: its directory, its threads, its memory, its retention.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tributary_model::Topic;
+use tributary_stream::clock::ManualClock;
+use tributary_stream::log::{Budget, Checkpoint, Polled, Start, Transaction};
+use tributary_stream::{EmbeddedLog, EmbeddedSettings, Position};
+
+use crate::suite::{append, budget, drain, read, record, started, worker};
+use crate::{Embedded, LogFactory, open};
+
+#[test]
+fn a_directory_is_opened_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(0);
+    let first = open(directory.path(), &clock).unwrap();
+    let refused = open(directory.path(), &clock).err().unwrap().to_string();
+    assert!(refused.contains("in use"), "{refused}");
+    drop(first);
+    open(directory.path(), &clock).unwrap();
+}
+
+#[test]
+fn a_newer_format_and_another_partition_count_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(0));
+    drop(open(directory.path(), &clock).unwrap());
+    let settings = EmbeddedSettings { partitions: 5, ..EmbeddedSettings::default() };
+    let refused = EmbeddedLog::open(directory.path(), settings, clock.clone()).err().unwrap().to_string();
+    assert!(refused.contains("made with 4 partitions"), "{refused}");
+    let file = directory.path().join("tributary-log-format");
+    for (content, words) in [("2\n", "newer version"), ("x", "restore the directory")] {
+        std::fs::write(&file, content).unwrap();
+        let refused = open(directory.path(), &clock).err().unwrap().to_string();
+        assert!(refused.contains(words), "{refused}");
+    }
+}
+
+#[test]
+fn settings_are_checked_before_anything_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = EmbeddedSettings { partitions: 0, ..EmbeddedSettings::default() };
+    assert!(EmbeddedLog::open(directory.path(), settings, Arc::new(ManualClock::at(0))).is_err());
+    let settings = EmbeddedSettings { tombstone_ms: 1, ..EmbeddedSettings::default() };
+    assert!(EmbeddedLog::open(directory.path(), settings, Arc::new(ManualClock::at(0))).is_err());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_waiting_poll_is_woken_by_an_append() {
+    let factory = Embedded::new();
+    let log = factory.log();
+    let mut worker = started(&log, "g");
+    let waiting = std::thread::spawn(move || {
+        let budget = Budget { records: 10, bytes: 1 << 20, wait: Duration::from_secs(60) };
+        match worker.poll(budget).unwrap() {
+            Polled::Batch(batch) => batch.len(),
+            other => panic!("{other:?}"),
+        }
+    });
+    append(&log, vec![record(Topic::Facts, "k", "not subscribed"), record(Topic::Observations, "k", "1")]);
+    assert_eq!(waiting.join().unwrap(), 1);
+}
+
+#[test]
+fn a_waiting_poll_is_woken_by_its_waker() {
+    let factory = Embedded::new();
+    let log = factory.log();
+    let mut worker = started(&log, "g");
+    let waker = worker.waker();
+    let waiting = std::thread::spawn(move || {
+        let budget = Budget { records: 10, bytes: 1 << 20, wait: Duration::from_secs(3600) };
+        worker.poll(budget).unwrap() == Polled::Batch(Vec::new())
+    });
+    waker.ring();
+    assert!(waiting.join().unwrap());
+}
+
+#[test]
+fn commits_of_many_threads_are_all_there_and_each_whole() {
+    let mut factory = Embedded::new();
+    std::thread::scope(|scope| {
+        for slot in 0..4 {
+            let log = factory.log();
+            scope.spawn(move || {
+                let mut worker = worker(&log, "g", (slot, 4));
+                for round in 0..25 {
+                    let outputs = (0..20).map(|n| record(Topic::Changes, &format!("{slot}.{n}"), &format!("{round}")));
+                    let position = Position { topic: Topic::Observations, partition: slot, next: round };
+                    let checkpoint = Checkpoint { position, note: bytes::Bytes::new() };
+                    worker.commit(Transaction { outputs: outputs.collect(), checkpoints: vec![checkpoint] }).unwrap();
+                }
+            });
+        }
+    });
+    factory.reopen();
+    let log = factory.log();
+    assert_eq!(read(&log, Topic::Changes).len(), 4 * 25 * 20);
+    assert!(log.committed("g").unwrap().iter().all(|checkpoint| checkpoint.position.next == 24));
+}
+
+#[test]
+fn consumed_records_are_dropped_by_age_and_unconsumed_ones_never() {
+    let factory = Embedded::new();
+    let log = factory.log();
+    append(&log, vec![record(Topic::Observations, "k", "old")]);
+    append(&log, vec![record(Topic::Changes, "k", "kept")]);
+    factory.age(30);
+    assert_eq!(read(&log, Topic::Observations).len(), 1, "nobody has read it");
+    let mut worker = started(&log, "g");
+    let consumed = drain(worker.as_mut());
+    let position = Position { next: 1, topic: Topic::Observations, partition: consumed[0].partition };
+    let checkpoints = vec![Checkpoint { position, note: bytes::Bytes::new() }];
+    worker.commit(Transaction { outputs: Vec::new(), checkpoints }).unwrap();
+    append(&log, vec![record(Topic::Observations, "k", "young")]);
+    factory.age(0);
+    let left = read_disk(&factory, Topic::Observations);
+    assert_eq!(left, ["young"]);
+    assert_eq!(read_disk(&factory, Topic::Changes), ["kept"]);
+}
+
+/// Values as a reader gets them who is too late for the tail.
+fn read_disk(factory: &Embedded, topic: Topic) -> Vec<String> {
+    let log = factory.log();
+    let filler = (0..200).map(|n| record(Topic::RawIntel, &format!("f{n}"), &"x".repeat(1000))).collect();
+    append(&log, filler);
+    let partitions: Vec<_> = (0..4).map(|partition| (topic, partition)).collect();
+    let mut reader = log.reader(&partitions, &Start::Beginning).unwrap();
+    let messages = reader.read(budget(100)).unwrap().messages;
+    messages.iter().map(|message| String::from_utf8(message.value.clone().unwrap().to_vec()).unwrap()).collect()
+}

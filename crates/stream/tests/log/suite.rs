@@ -1,0 +1,386 @@
+//! The properties. Each takes a fresh factory, asserts through the traits only, and never sleeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tributary_model::Topic;
+use tributary_model::topic::partition_of;
+use tributary_stream::log::{Budget, Checkpoint, Log, Polled, Start, Subscription, Transaction, Worker};
+use tributary_stream::{LogError, Message, Output, Position};
+
+use crate::LogFactory;
+
+const IN: Topic = Topic::Observations;
+const OUT: Topic = Topic::Risks;
+
+pub(crate) fn budget(records: usize) -> Budget {
+    Budget { records, bytes: 64 << 20, wait: Duration::ZERO }
+}
+
+pub(crate) fn record(topic: Topic, key: &str, value: &str) -> Output {
+    let headers = vec![("n".to_owned(), value.to_owned())];
+    let (key, partition_key) = (Bytes::from(key.to_owned()), key.to_owned());
+    Output { topic, partition_key, key, value: Some(Bytes::from(value.to_owned())), headers }
+}
+
+fn tombstone(topic: Topic, key: &str) -> Output {
+    Output { value: None, headers: Vec::new(), ..record(topic, key, "") }
+}
+
+pub(crate) fn append(log: &Arc<dyn Log>, records: Vec<Output>) -> Vec<Position> {
+    log.producer().unwrap().append(records).unwrap()
+}
+
+pub(crate) fn worker(log: &Arc<dyn Log>, group: &str, (slot, slots): (u32, u32)) -> Box<dyn Worker> {
+    log.worker(&Subscription { group: group.to_owned(), topics: vec![IN], slot, slots }).unwrap()
+}
+
+/// A worker that took its assignment and started it.
+pub(crate) fn started(log: &Arc<dyn Log>, group: &str) -> Box<dyn Worker> {
+    let mut worker = worker(log, group, (0, 1));
+    let Polled::Assigned(partitions) = worker.poll(budget(1)).unwrap() else { panic!("an assignment comes first") };
+    worker.start(&partitions).unwrap();
+    worker
+}
+
+/// Polls until there is nothing more.
+pub(crate) fn drain(worker: &mut dyn Worker) -> Vec<Message> {
+    let mut all = Vec::new();
+    loop {
+        match worker.poll(budget(7)).unwrap() {
+            Polled::Batch(batch) if batch.is_empty() => return all,
+            Polled::Batch(batch) => all.extend(batch),
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+}
+
+pub(crate) fn read_from(log: &Arc<dyn Log>, topic: Topic, start: &Start) -> Vec<Message> {
+    let partitions: Vec<_> = (0..log.partitions(topic)).map(|partition| (topic, partition)).collect();
+    let mut reader = log.reader(&partitions, start).unwrap();
+    let mut all = Vec::new();
+    loop {
+        let read = reader.read(budget(5)).unwrap();
+        all.extend(read.messages);
+        if read.at_end {
+            return all;
+        }
+    }
+}
+
+pub(crate) fn read(log: &Arc<dyn Log>, topic: Topic) -> Vec<Message> {
+    read_from(log, topic, &Start::Beginning)
+}
+
+fn values(messages: &[Message]) -> Vec<String> {
+    let text = |message: &Message| String::from_utf8(message.value.clone().unwrap_or_default().to_vec()).unwrap();
+    messages.iter().map(text).collect()
+}
+
+fn sorted_values(messages: &[Message]) -> BTreeSet<String> {
+    values(messages).into_iter().collect()
+}
+
+fn latest(messages: &[Message]) -> BTreeMap<Bytes, Option<Bytes>> {
+    messages.iter().map(|message| (message.key.clone(), message.value.clone())).collect()
+}
+
+/// Positions after these messages.
+fn checkpoints(messages: &[Message]) -> Vec<Checkpoint> {
+    let mut next = BTreeMap::new();
+    for message in messages {
+        next.insert((message.topic, message.partition), message.offset + 1);
+    }
+    let position = |((topic, partition), next)| Position { topic, partition, next };
+    next.into_iter().map(|entry| Checkpoint { position: position(entry), note: Bytes::from_static(b"note") }).collect()
+}
+
+fn commit(worker: &mut dyn Worker, outputs: Vec<Output>, consumed: &[Message]) -> Result<(), LogError> {
+    worker.commit(Transaction { outputs, checkpoints: checkpoints(consumed) })
+}
+
+fn numbered(topic: Topic, keys: usize, count: usize) -> Vec<Output> {
+    (0..count).map(|n| record(topic, &format!("k{}", n % keys), &n.to_string())).collect()
+}
+
+pub(crate) fn a_transaction_happens_entirely_or_not_at_all(factory: impl LogFactory) {
+    let log = factory.log();
+    append(&log, numbered(IN, 5, 20));
+    let mut old = started(&log, "g");
+    let consumed = drain(old.as_mut());
+    // The slot is taken: the old worker's transaction is refused, outputs and positions alike.
+    let mut new = started(&log, "g");
+    assert!(commit(old.as_mut(), numbered(OUT, 5, 20), &consumed).is_err());
+    assert!(read(&log, OUT).is_empty() && log.committed("g").unwrap().is_empty());
+    let consumed = drain(new.as_mut());
+    commit(new.as_mut(), vec![record(OUT, "a", "1"), record(Topic::Changes, "b", "2")], &consumed).unwrap();
+    assert_eq!((read(&log, OUT).len(), read(&log, Topic::Changes).len()), (1, 1));
+    let committed: u64 = log.committed("g").unwrap().iter().map(|checkpoint| checkpoint.position.next).sum();
+    assert_eq!(committed, 20);
+}
+
+pub(crate) fn records_of_a_partition_come_in_order(factory: impl LogFactory) {
+    let log = factory.log();
+    for batch in numbered(IN, 9, 300).chunks(11) {
+        append(&log, batch.to_vec());
+    }
+    let messages = drain(started(&log, "g").as_mut());
+    assert_eq!(messages.len(), 300);
+    let mut last: BTreeMap<u32, (u64, usize)> = BTreeMap::new();
+    for (message, value) in messages.iter().zip(values(&messages)) {
+        assert_eq!(message.partition, partition_of(message.key_str(), 4));
+        assert_eq!(message.headers, [("n".to_owned(), value.clone())]);
+        let now = (message.offset, value.parse().unwrap());
+        let before = last.insert(message.partition, now);
+        assert!(before.is_none_or(|before| before.0 < now.0 && before.1 < now.1), "{before:?} then {now:?}");
+    }
+}
+
+pub(crate) fn an_abort_is_followed_by_the_same_records_again(factory: impl LogFactory) {
+    let log = factory.log();
+    append(&log, numbered(IN, 5, 30));
+    let mut worker = started(&log, "g");
+    let Polled::Batch(first) = worker.poll(budget(10)).unwrap() else { panic!() };
+    commit(worker.as_mut(), Vec::new(), &first).unwrap();
+    let rest = drain(worker.as_mut());
+    assert_eq!(first.len() + rest.len(), 30);
+    worker.rewind().unwrap();
+    let again = drain(worker.as_mut());
+    assert_eq!(sorted_values(&again), sorted_values(&rest));
+    // A new handle gets them too: positions are the log's, not the handle's.
+    assert_eq!(sorted_values(&drain(started(&log, "g").as_mut())), sorted_values(&rest));
+}
+
+pub(crate) fn nothing_uncommitted_is_ever_read(factory: impl LogFactory) {
+    let log = factory.log();
+    append(&log, numbered(IN, 5, 10));
+    let mut worker = started(&log, "g");
+    let consumed = drain(worker.as_mut());
+    assert!(log.committed("g").unwrap().is_empty());
+    let transaction = Transaction { outputs: numbered(OUT, 50, 50), checkpoints: checkpoints(&consumed) };
+    assert!(read(&log, OUT).is_empty());
+    assert!(log.ends(&[OUT]).unwrap().iter().all(|end| end.next == 0));
+    worker.commit(transaction).unwrap();
+    assert_eq!(read(&log, OUT).len(), 50);
+}
+
+pub(crate) fn the_latest_record_of_every_key_survives(mut factory: impl LogFactory) {
+    let log = factory.log();
+    for round in 0..40 {
+        let records = (0..10).map(|key| record(OUT, &format!("k{}", (key * round) % 17), &format!("{round}.{key}")));
+        append(&log, records.collect());
+    }
+    let before = latest(&read(&log, OUT));
+    drop(log);
+    factory.age(1);
+    // Superseded records may still be in memory; stored they are not.
+    factory.reopen();
+    let messages = read(&factory.log(), OUT);
+    assert_eq!(latest(&messages), before);
+    assert_eq!(messages.len(), before.len(), "superseded records are gone");
+    append(&factory.log(), vec![record(OUT, "k0", "last"), record(OUT, "k0", "very last")]);
+    factory.age(0);
+    factory.reopen();
+    let messages = read(&factory.log(), OUT);
+    assert_eq!(messages.len(), before.len());
+    assert_eq!(latest(&messages)[&Bytes::from_static(b"k0")], Some(Bytes::from_static(b"very last")));
+}
+
+pub(crate) fn a_restore_equals_the_live_state(mut factory: impl LogFactory) {
+    let mut live = BTreeMap::new();
+    {
+        let log = factory.log();
+        append(&log, numbered(IN, 13, 200));
+        let mut worker = started(&log, "g");
+        while let Polled::Batch(batch) = worker.poll(budget(17)).unwrap()
+            && !batch.is_empty()
+        {
+            let mut outputs = Vec::new();
+            for message in &batch {
+                let total: u64 = live.get(&message.key).map_or(0, |total: &u64| *total);
+                let total = total + values(std::slice::from_ref(message))[0].parse::<u64>().unwrap();
+                live.insert(message.key.clone(), total);
+                outputs.push(record(OUT, message.key_str(), &total.to_string()));
+            }
+            commit(worker.as_mut(), outputs, &batch).unwrap();
+        }
+    }
+    for _ in 0..2 {
+        factory.age(1);
+        factory.reopen();
+        let restored = latest(&read(&factory.log(), OUT));
+        let restored: BTreeMap<Bytes, u64> = restored
+            .into_iter()
+            .map(|(key, value)| (key, std::str::from_utf8(&value.unwrap()).unwrap().parse().unwrap()))
+            .collect();
+        assert_eq!(restored, live);
+        assert!(drain(started(&factory.log(), "g").as_mut()).is_empty());
+    }
+}
+
+pub(crate) fn positions_and_notes_come_back(mut factory: impl LogFactory) {
+    let expected = {
+        let log = factory.log();
+        append(&log, numbered(IN, 9, 50));
+        let mut worker = started(&log, "g");
+        let consumed = drain(worker.as_mut());
+        commit(worker.as_mut(), Vec::new(), &consumed).unwrap();
+        checkpoints(&consumed)
+    };
+    factory.reopen();
+    let log = factory.log();
+    let mut committed = log.committed("g").unwrap();
+    committed.sort_by_key(|checkpoint| checkpoint.position);
+    assert_eq!(committed, expected);
+    assert!(log.committed("other").unwrap().is_empty() && log.committed("").unwrap().is_empty());
+    let worker = worker(&log, "g", (0, 1));
+    let first = expected[0].position.partition;
+    assert_eq!(worker.committed(&[first]).unwrap(), expected[..1]);
+}
+
+pub(crate) fn everything_is_there_after_a_reopen(mut factory: impl LogFactory) {
+    let (before, ends) = {
+        let log = factory.log();
+        append(&log, numbered(IN, 9, 120));
+        append(&log, vec![tombstone(OUT, "gone"), record(OUT, "there", "é")]);
+        ((read(&log, IN), read(&log, OUT)), log.ends(&[IN, OUT]).unwrap())
+    };
+    factory.reopen();
+    let log = factory.log();
+    assert_eq!((read(&log, IN), read(&log, OUT)), before);
+    assert_eq!(log.ends(&[IN, OUT]).unwrap(), ends);
+    let next = append(&log, vec![record(IN, "k0", "new")]);
+    let end = ends.iter().find(|end| (end.topic, end.partition) == (IN, next[0].partition)).unwrap();
+    assert_eq!(next[0].next, end.next + 1, "offsets go on");
+}
+
+pub(crate) fn a_zombie_cannot_commit(factory: impl LogFactory) {
+    let log = factory.log();
+    append(&log, numbered(IN, 5, 10));
+    let mut zombie = started(&log, "g");
+    let consumed = drain(zombie.as_mut());
+    let mut owner = started(&log, "g");
+    let position = |next| Position { topic: IN, partition: 0, next };
+    let unchanged = vec![Checkpoint { position: position(0), note: Bytes::new() }];
+    // Also a transaction that a timer caused, which consumed nothing, names its position and is refused.
+    let by_timer = Transaction { outputs: vec![record(OUT, "z", "zombie")], checkpoints: unchanged };
+    assert!(matches!(zombie.commit(by_timer), Err(LogError::Fatal { .. } | LogError::Abort { .. })));
+    assert!(commit(zombie.as_mut(), vec![record(OUT, "z", "zombie")], &consumed).is_err());
+    let consumed = drain(owner.as_mut());
+    commit(owner.as_mut(), vec![record(OUT, "z", "owner")], &consumed).unwrap();
+    assert_eq!(values(&read(&log, OUT)), ["owner"]);
+    // Another group is another matter.
+    let mut other = started(&log, "h");
+    let consumed = drain(other.as_mut());
+    commit(other.as_mut(), Vec::new(), &consumed).unwrap();
+}
+
+pub(crate) fn a_tombstone_is_readable_for_seven_days_and_then_gone(mut factory: impl LogFactory) {
+    append(&factory.log(), vec![record(OUT, "a", "1"), record(OUT, "b", "1"), record(OUT, "c", "1")]);
+    append(&factory.log(), vec![tombstone(OUT, "a"), tombstone(OUT, "b")]);
+    factory.age(6);
+    let left = latest(&read(&factory.log(), OUT));
+    assert_eq!(left.len(), 3);
+    assert_eq!(left[&Bytes::from_static(b"a")], None);
+    // Written again, the key lives; its old tombstone must not take it away.
+    append(&factory.log(), vec![record(OUT, "b", "2")]);
+    factory.age(2);
+    factory.reopen();
+    let left = latest(&read(&factory.log(), OUT));
+    assert!(!left.contains_key(&Bytes::from_static(b"a")), "{left:?}");
+    assert_eq!(left[&Bytes::from_static(b"b")], Some(Bytes::from_static(b"2")));
+    assert_eq!(left[&Bytes::from_static(b"c")], Some(Bytes::from_static(b"1")));
+    let end = append(&factory.log(), vec![record(OUT, "a", "again")]);
+    assert!(end[0].next > 2, "offsets never go back: {end:?}");
+}
+
+pub(crate) fn sixteen_mebibytes_are_one_record(mut factory: impl LogFactory) {
+    let large = Bytes::from((0..16_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>());
+    let output = Output { value: Some(large.clone()), ..record(Topic::RawScanner, "k", "") };
+    append(&factory.log(), vec![record(Topic::RawScanner, "k", "small"), output, record(Topic::RawScanner, "k", "s")]);
+    factory.reopen();
+    let messages = read(&factory.log(), Topic::RawScanner);
+    assert_eq!(messages.len(), 3);
+    assert!(messages[1].value.as_ref() == Some(&large), "the value came back changed");
+}
+
+pub(crate) fn an_empty_commit_changes_nothing(factory: impl LogFactory) {
+    let log = factory.log();
+    append(&log, numbered(IN, 5, 10));
+    let mut worker = started(&log, "g");
+    worker.commit(Transaction::default()).unwrap();
+    assert!(log.committed("g").unwrap().is_empty());
+    assert!(append(&log, Vec::new()).is_empty());
+    assert_eq!(drain(worker.as_mut()).len(), 10);
+}
+
+pub(crate) fn positions_can_be_committed_without_outputs(factory: impl LogFactory) {
+    let log = factory.log();
+    append(&log, numbered(IN, 5, 10));
+    let mut worker = started(&log, "g");
+    let consumed = drain(worker.as_mut());
+    commit(worker.as_mut(), Vec::new(), &consumed).unwrap();
+    assert!(drain(started(&log, "g").as_mut()).is_empty());
+}
+
+pub(crate) fn readers_start_where_they_are_told(factory: impl LogFactory) {
+    let log = factory.log();
+    append(&log, numbered(IN, 1, 10));
+    let place = (IN, partition_of("k0", 4));
+    let at = Position { topic: IN, partition: place.1, next: 7 };
+    assert_eq!(values(&read_from(&log, IN, &Start::At(vec![at]))), ["7", "8", "9"]);
+    let mut tail = log.reader(&[place], &Start::End).unwrap();
+    let nothing = tail.read(budget(5)).unwrap();
+    assert!(nothing.messages.is_empty() && nothing.at_end);
+    append(&log, vec![record(IN, "k0", "new")]);
+    assert_eq!(values(&tail.read(budget(5)).unwrap().messages), ["new"]);
+    assert_eq!(tail.positions(), [Position { next: 11, ..at }]);
+}
+
+pub(crate) fn budgets_bound_a_batch_but_never_starve(factory: impl LogFactory) {
+    let log = factory.log();
+    append(&log, (0..50).map(|n| record(IN, &format!("k{n}"), &"x".repeat(1000))).collect());
+    let mut worker = started(&log, "g");
+    let small = Budget { records: 1000, bytes: 10_000, wait: Duration::ZERO };
+    let Polled::Batch(batch) = worker.poll(small).unwrap() else { panic!() };
+    assert!((1..=12).contains(&batch.len()), "{}", batch.len());
+    let tiny = Budget { records: 10, bytes: 1, wait: Duration::ZERO };
+    let mut seen = batch.len();
+    while let Polled::Batch(batch) = worker.poll(tiny).unwrap()
+        && !batch.is_empty()
+    {
+        assert!(batch.len() <= 10);
+        seen += batch.len();
+    }
+    assert_eq!(seen, 50);
+}
+
+pub(crate) fn partitions_are_dealt_out_once(factory: impl LogFactory) {
+    let log = factory.log();
+    let mut all = Vec::new();
+    for slot in 0..3 {
+        let mut worker = worker(&log, "g", (slot, 3));
+        if let Polled::Assigned(partitions) = worker.poll(budget(1)).unwrap() {
+            all.extend(partitions);
+        }
+    }
+    all.sort_unstable();
+    assert_eq!(all, [0, 1, 2, 3]);
+    let wrong = Subscription { group: "g".to_owned(), topics: vec![IN], slot: 3, slots: 3 };
+    assert!(log.worker(&wrong).is_err());
+}
+
+pub(crate) fn records_without_a_start_are_not_delivered(factory: impl LogFactory) {
+    let log = factory.log();
+    append(&log, numbered(IN, 9, 40));
+    let mut worker = worker(&log, "g", (0, 1));
+    let Polled::Assigned(partitions) = worker.poll(budget(1)).unwrap() else { panic!() };
+    assert!(drain(worker.as_mut()).is_empty());
+    worker.start(&partitions[..1]).unwrap();
+    let first = drain(worker.as_mut());
+    assert!(first.iter().all(|message| message.partition == partitions[0]));
+    worker.start(&partitions[1..]).unwrap();
+    assert_eq!(first.len() + drain(worker.as_mut()).len(), 40);
+}
