@@ -116,10 +116,15 @@ pub struct Fix {
     pub kind: String,
     /// What is to be changed, without version: manifest and package, base image, file, resource, secret.
     pub target: String,
+    /// Within what the target is changed: `host/org/name//manifest-dir`, `component:name`; empty when the target says it
+    /// alone (a base image, a secret). Part of the remedy's identity.
+    pub scope: String,
     /// Version to move to; empty when no version fixes it.
     pub version: String,
     /// One sentence: `Upgrade org.apache.logging.log4j:log4j-core to 2.17.1 in services/pay`.
     pub summary: String,
+    /// Who owns the change where that is another than the risk's owner (a base image); no team otherwise.
+    pub owner: Owner,
 }
 
 /// Full bounded snapshot of a risk. Topic `risks`, key: risk id, partition key: component.

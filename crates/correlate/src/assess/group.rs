@@ -1,0 +1,303 @@
+//! From findings of one component to the groups that become risks (identity of risks; domain rules per class).
+//!
+//! A **cell** is what can be decided without looking at anything else: the findings of one package, of one file, of one
+//! secret … Cells are keyed by identity alone, so a finding never changes its cell; inside a cell, aliases and clusters
+//! say which findings are one risk.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary_model::asset;
+use tributary_model::entity::vulnerability_id;
+use tributary_model::finding::{Finding, FindingEnd, FindingState};
+use tributary_model::id::{IdHasher, RiskId};
+use tributary_model::sighting::{FindingClass, Sighting};
+
+use super::alias::{self, Aliases};
+use super::cluster::{self, Claim};
+
+/// Id of a cell.
+pub type CellId = [u8; 16];
+
+/// Findings that become one risk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Id of the risk.
+    pub risk: RiskId,
+    /// Kind of problem.
+    pub class: FindingClass,
+    /// Name: the alias group's, the CWE's, the control's or the rule's.
+    pub name: String,
+    /// Ids of the alias group, ascending; empty for classes without ids.
+    pub ids: Vec<String>,
+    /// CVEs that a bundle among the ids names.
+    pub bundled: Vec<String>,
+    /// Positions in the cell, ascending.
+    pub members: Vec<usize>,
+}
+
+/// Whether a finding keeps a risk open. Stale and not observed do; superseded, fixed, moved and uncounted do not.
+#[must_use]
+pub fn counts(finding: &Finding) -> bool {
+    let state = finding.tracked.state;
+    finding.end == FindingEnd::None
+        && finding.tracked.counts
+        && matches!(state, FindingState::Active | FindingState::NotObserved | FindingState::Stale)
+}
+
+/// The class that decides: a report that calls a malicious package a vulnerability is corrected by the advisory's id.
+#[must_use]
+pub fn class_of(sighting: &Sighting) -> FindingClass {
+    match sighting.class {
+        FindingClass::Vulnerability if alias::is_malware(&sighting.rule) => FindingClass::Malware,
+        class => class,
+    }
+}
+
+/// Canonical purl of what has the vulnerability: the source package of a distribution, else the package.
+#[must_use]
+pub fn package_of(sighting: &Sighting) -> &str {
+    sighting
+        .package
+        .as_ref()
+        .map_or("", |package| if package.source_purl.is_empty() { &package.purl } else { &package.source_purl })
+}
+
+/// Repository without branch, else the asset: one file on two branches is one place.
+#[must_use]
+pub fn home_of(asset: &str) -> &str {
+    asset::repository_parts(asset).map_or(asset, |(repo, _)| repo)
+}
+
+/// What identifies the cell of a finding, beside component and class.
+fn place_of(finding: &Finding) -> Vec<String> {
+    let sighting = &finding.tracked.sighting;
+    let asset = finding.tracked.asset.as_str();
+    let location = sighting.location.as_ref();
+    let own = |text: &str| text.to_owned();
+    match class_of(sighting) {
+        FindingClass::Vulnerability | FindingClass::Malware => vec![own(package_of(sighting))],
+        FindingClass::Host => vec![own(asset), own(package_of(sighting)), sighting.resource.clone()],
+        FindingClass::Weakness => {
+            vec![own(home_of(asset)), location.map_or_else(String::new, |location| location.path.clone())]
+        }
+        FindingClass::Secret => match sighting.secret.as_ref().filter(|secret| !secret.hmac.is_empty()) {
+            Some(secret) => vec![secret.family.clone(), secret.key_id.clone(), secret.hmac.clone()],
+            None => vec![finding.tracked.finding.to_string()],
+        },
+        FindingClass::Misconfiguration => vec![name_of_control(sighting).to_owned(), sighting.resource.clone()],
+        FindingClass::Web => {
+            let endpoint = sighting.endpoint.clone().unwrap_or_default();
+            vec![endpoint.method, endpoint.path_template, endpoint.parameter, weakness_name(sighting)]
+        }
+        FindingClass::Runtime => vec![sighting.rule.clone()],
+        FindingClass::Licence | FindingClass::EndOfLife => {
+            let subject = [package_of(sighting), &sighting.resource, asset];
+            let subject = subject.into_iter().find(|subject| !subject.is_empty()).unwrap_or_default();
+            vec![own(subject), sighting.rule.clone()]
+        }
+        FindingClass::Manual => vec![
+            sighting.rule.clone(),
+            own(home_of(asset)),
+            location.map_or_else(|| sighting.resource.clone(), |location| location.path.clone()),
+        ],
+    }
+}
+
+fn name_of_control(sighting: &Sighting) -> &str {
+    if sighting.control.is_empty() { &sighting.rule } else { &sighting.control }
+}
+
+/// `CWE-89`, else the rule.
+fn weakness_name(sighting: &Sighting) -> String {
+    sighting.cwes.first().map_or_else(|| sighting.rule.clone(), |cwe| format!("CWE-{cwe}"))
+}
+
+/// The cell of a finding.
+#[must_use]
+pub fn cell_of(finding: &Finding) -> CellId {
+    let mut hasher = IdHasher::new("cell");
+    hasher.field(&finding.component).field(class_of(&finding.tracked.sighting).name());
+    for part in place_of(finding) {
+        hasher.field(part);
+    }
+    hasher.finish()
+}
+
+fn risk_id(component: &str, class: FindingClass, group: &str, place: &[String]) -> RiskId {
+    let mut hasher = IdHasher::new("risk");
+    hasher.field(component).field(class.name()).field(group);
+    for part in place {
+        hasher.field(part);
+    }
+    RiskId(hasher.finish())
+}
+
+/// The id that this group's risk has in another component, for moves.
+#[must_use]
+pub fn risk_id_elsewhere(group: &Group, leader: &Finding, component: &str) -> RiskId {
+    let place = place_of(leader);
+    match group.class {
+        FindingClass::Weakness => risk_id(component, group.class, &leader.tracked.finding.to_string(), &[]),
+        FindingClass::Secret => risk_id(component, group.class, "", &place),
+        class => risk_id(component, class, &group.name, &place),
+    }
+}
+
+/// The advisory that a finding is about: its rule; where that is a distribution's bundle which this claim narrows to
+/// one CVE, that CVE.
+#[must_use]
+pub fn advisory_of(finding: &Finding) -> String {
+    let sighting = &finding.tracked.sighting;
+    let rule = vulnerability_id(&sighting.rule);
+    if !alias::is_bundle_kind(&rule) {
+        return rule;
+    }
+    let named = named_ids(finding);
+    let mut cves = named.iter().filter(|id| alias::is_cve(id));
+    match (cves.next(), cves.next()) {
+        (Some(only), None) => only.clone(),
+        _ => rule,
+    }
+}
+
+/// Every id that a finding's sighting and claims name, ascending.
+#[must_use]
+pub fn named_ids(finding: &Finding) -> BTreeSet<String> {
+    let sighting = &finding.tracked.sighting;
+    let claims = finding.tracked.claims.iter().flat_map(|claim| claim.aliases.iter().chain([&claim.rule]));
+    sighting.aliases.iter().chain([&sighting.rule]).chain(claims).map(|id| vulnerability_id(id)).collect()
+}
+
+/// Assertions of the findings themselves.
+#[must_use]
+pub fn claimed_aliases(findings: &[Finding]) -> Aliases {
+    let mut aliases = Aliases::default();
+    for finding in findings {
+        let sighting = &finding.tracked.sighting;
+        let rule = vulnerability_id(&sighting.rule);
+        aliases.id(&rule);
+        aliases.id(&advisory_of(finding));
+        for other in &sighting.aliases {
+            aliases.same(&rule, &vulnerability_id(other));
+        }
+        for claim in &finding.tracked.claims {
+            let rule = vulnerability_id(&claim.rule);
+            for other in &claim.aliases {
+                aliases.same(&rule, &vulnerability_id(other));
+            }
+        }
+    }
+    aliases
+}
+
+/// The groups of one cell, ascending by risk id. `aliases` are the claimed ones and intelligence's; only cells of
+/// packages and hosts use them. `findings` are in canonical order (ascending by id).
+#[must_use]
+pub fn groups(findings: &[Finding], aliases: &Aliases) -> Vec<Group> {
+    let Some(first) = findings.first() else { return Vec::new() };
+    let class = class_of(&first.tracked.sighting);
+    let mut groups = match class {
+        FindingClass::Vulnerability | FindingClass::Malware | FindingClass::Host => by_alias(findings, class, aliases),
+        FindingClass::Weakness => by_cluster(findings),
+        _ => vec![whole(findings, class)],
+    };
+    groups.sort_by_key(|group| group.risk);
+    groups
+}
+
+fn by_alias(findings: &[Finding], class: FindingClass, aliases: &Aliases) -> Vec<Group> {
+    let names = aliases.names();
+    let mut members: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, finding) in findings.iter().enumerate() {
+        let advisory = advisory_of(finding);
+        let name = names.get(advisory.as_str()).map_or(advisory.clone(), |name| (*name).to_owned());
+        members.entry(name).or_default().push(at);
+    }
+    let place = place_of(&findings[0]);
+    members
+        .into_iter()
+        .map(|(name, members)| {
+            let ids: Vec<String> =
+                names.iter().filter(|(_, group)| **group == name).map(|(id, _)| (*id).to_owned()).collect();
+            let bundled = bundled(&ids, findings, &members);
+            Group { risk: risk_id(&findings[0].component, class, &name, &place), class, name, ids, bundled, members }
+        })
+        .collect()
+}
+
+/// CVEs that the members name beside the group's own: their exploitation counts for the bundle.
+fn bundled(ids: &[String], findings: &[Finding], members: &[usize]) -> Vec<String> {
+    if ids.iter().any(|id| alias::is_cve(id)) {
+        return Vec::new();
+    }
+    let named: BTreeSet<String> = members.iter().flat_map(|at| named_ids(&findings[*at])).collect();
+    named.into_iter().filter(|id| alias::is_cve(id)).collect()
+}
+
+fn by_cluster(findings: &[Finding]) -> Vec<Group> {
+    let claims: Vec<Claim<'_>> = findings.iter().map(claim_of).collect();
+    let clusters = cluster::clusters(&claims);
+    clusters
+        .into_iter()
+        .map(|mut members| {
+            let leader = &findings[members[0]];
+            // By its leader, whose id survives a moved line and a renamed file; never by what a rename changes.
+            let id = leader.tracked.finding.to_string();
+            members.sort_unstable();
+            Group {
+                risk: risk_id(&leader.component, FindingClass::Weakness, &id, &[]),
+                class: FindingClass::Weakness,
+                name: weakness_name(&leader.tracked.sighting),
+                ids: Vec::new(),
+                bundled: Vec::new(),
+                members,
+            }
+        })
+        .collect()
+}
+
+fn claim_of(finding: &Finding) -> Claim<'_> {
+    let tracked = &finding.tracked;
+    let location = tracked.sighting.location.as_ref();
+    let mut tools: Vec<&str> = tracked.claims.iter().map(|claim| claim.tool.as_str()).collect();
+    tools.sort_unstable();
+    tools.dedup();
+    Claim {
+        finding: tracked.finding,
+        asset: &tracked.asset,
+        counts: tracked.counts && finding.end == FindingEnd::None,
+        first_seen: tracked.first_seen,
+        tools,
+        rules: tracked.claims.iter().map(|claim| claim.rule.as_str()).chain([tracked.sighting.rule.as_str()]).collect(),
+        cwes: &tracked.sighting.cwes,
+        lines: location.map_or((0, 0), |location| (location.start_line, location.end_line)),
+        line_hash: location.map_or("", |location| &location.line_hash),
+        snippet_hash: location.map_or("", |location| &location.snippet_hash),
+    }
+}
+
+fn whole(findings: &[Finding], class: FindingClass) -> Group {
+    let first = &findings[0];
+    let sighting = &first.tracked.sighting;
+    let name = match class {
+        FindingClass::Web => weakness_name(sighting),
+        FindingClass::Misconfiguration => name_of_control(sighting).to_owned(),
+        FindingClass::Secret => {
+            let family = sighting.secret.as_ref().map_or("", |secret| &secret.family);
+            if family.is_empty() { sighting.rule.clone() } else { family.to_owned() }
+        }
+        _ => sighting.rule.clone(),
+    };
+    let group = if class == FindingClass::Secret { String::new() } else { name.clone() };
+    Group {
+        risk: risk_id(&first.component, class, &group, &place_of(first)),
+        class,
+        name,
+        ids: Vec::new(),
+        bundled: Vec::new(),
+        members: (0..findings.len()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

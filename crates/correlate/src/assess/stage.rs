@@ -1,0 +1,304 @@
+//! The stage: cells of findings in, records of risks kept, differences out.
+//!
+//! A cell is recomputed once per step, however many of its findings, facts or neighbours changed. Findings are kept as
+//! they came, encoded: they are read only when their cell is recomputed, and memory is what counts (I8).
+
+mod cells;
+mod emit;
+mod settle;
+mod signals;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tributary_model::AvroRecord;
+use tributary_model::finding::{Finding, FindingEnd};
+use tributary_model::id::{FindingId, RiskId};
+use tributary_model::reject::{Origin, Reject};
+use tributary_model::risk::{Risk, RiskState};
+use tributary_model::time::{DAY, Millis};
+use tributary_model::topic::Topic;
+use tributary_stream::message::{Message, Outputs};
+use tributary_stream::stage::{ASSESS, Stage};
+use tributary_stream::table::Table;
+
+use super::estate::Estate;
+use super::group::CellId;
+use super::surroundings::Surroundings;
+use super::transition::Cause;
+use crate::graph::Reads;
+use crate::{Marks, Timers, decode, refuse};
+use cells::{Arrival, Cells, Incoming};
+use signals::Signals;
+
+const NAME: &str = ASSESS.name;
+
+/// How long the record of a closed risk outlives its last finding: as long as a reopening keeps its clock. Shorter
+/// would restart clocks, longer only costs memory.
+const RETIRE_AFTER: Millis = 30 * DAY;
+
+/// ASSESS's state of one partition.
+#[derive(Debug)]
+pub struct Assess {
+    estate: Arc<Estate>,
+    cells: Cells,
+    /// What this transaction brought, by cell, until settle.
+    incoming: BTreeMap<CellId, Incoming>,
+    /// The last record told of each risk, encoded.
+    risks: Table<RiskId, Arc<[u8]>>,
+    /// What is around each component.
+    around: Table<Arc<str>, Arc<Surroundings>>,
+    signals: Table<Arc<str>, Arc<Signals>>,
+    cell_reads: Reads<CellId>,
+    component_reads: Reads<Arc<str>>,
+    dirty_cells: Marks<CellId>,
+    dirty_components: Marks<Arc<str>>,
+    /// Closed risks without findings, and when their records go.
+    retiring: Timers<RiskId>,
+    /// Why a cell is dirty; the last reason is named.
+    causes: BTreeMap<CellId, Cause>,
+    /// Open risks that a restore found without any finding.
+    orphans: Marks<RiskId>,
+    known: Known,
+    committed_known: Known,
+}
+
+/// Facts about the whole estate at the last settle: when one changes, everything is recomputed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Known {
+    kev_read: bool,
+    deployments_known: bool,
+}
+
+impl Assess {
+    /// An empty partition.
+    #[must_use]
+    pub fn new(estate: Arc<Estate>) -> Self {
+        Self {
+            estate,
+            cells: Cells::default(),
+            incoming: BTreeMap::new(),
+            risks: Table::default(),
+            around: Table::default(),
+            signals: Table::default(),
+            cell_reads: Reads::default(),
+            component_reads: Reads::default(),
+            dirty_cells: Marks::default(),
+            dirty_components: Marks::default(),
+            retiring: Timers::default(),
+            causes: BTreeMap::new(),
+            orphans: Marks::default(),
+            known: Known::default(),
+            committed_known: Known::default(),
+        }
+    }
+
+    /// Takes a finding, or its end.
+    fn take(&mut self, message: &Message) -> Result<(), Reject> {
+        let Some(value) = &message.value else {
+            self.take_tombstone(message);
+            return Ok(());
+        };
+        let finding = decode::<Finding>(NAME, message)?.unwrap_or_default();
+        if finding.component.is_empty() {
+            return Err(refuse(NAME, message, "malformed", "a finding without a component: TRACK always names one"));
+        }
+        let cause = Cause { origin: message.origin(), event_at: event_time(&finding), ..Cause::default() };
+        let id = finding.tracked.finding;
+        let cell = super::group::cell_of(&finding);
+        let key = cells::member_key(&finding.component, id);
+        let stays = finding.end != FindingEnd::Forgotten; // a moved one is looked at once more, to say where it went
+        let old = self.cells.home(&key);
+        let risk = old.and_then(|old| self.risk_of(old, id));
+        if let Some(old) = old.filter(|old| *old != cell || !stays) {
+            self.incoming.entry(old).or_default().members.insert(id, None);
+            self.mark(old, cause.clone());
+        }
+        if stays {
+            let component = self.cells.component(&finding.component);
+            let incoming = self.incoming.entry(cell).or_default();
+            incoming.of = Some((component, super::group::class_of(&finding.tracked.sighting)));
+            incoming.members.insert(id, Some(Arrival { record: Arc::from(&value[..]), risk }));
+            self.mark(cell, cause);
+        }
+        self.cells.place(key, (finding.end == FindingEnd::None).then_some(cell));
+        Ok(())
+    }
+
+    fn take_tombstone(&mut self, message: &Message) {
+        let Some((component, finding)) = message.key_str().rsplit_once('|') else { return };
+        let Ok(finding) = finding.parse::<FindingId>() else { return };
+        let key = cells::member_key(component, finding);
+        if let Some(cell) = self.cells.home(&key) {
+            self.incoming.entry(cell).or_default().members.insert(finding, None);
+            self.cells.place(key, None);
+            self.mark(cell, Cause { origin: message.origin(), event_at: message.timestamp, ..Cause::default() });
+        }
+    }
+
+    /// The risk that a finding was last given to, also when it has just arrived from another cell.
+    fn risk_of(&self, cell: CellId, finding: FindingId) -> Option<RiskId> {
+        let arriving = self.incoming.get(&cell).and_then(|incoming| incoming.members.get(&finding));
+        let carried = arriving.and_then(|arrival| arrival.as_ref()?.risk);
+        self.cells.risk_of(&cell, finding).or(carried)
+    }
+
+    fn mark(&mut self, cell: CellId, cause: Cause) {
+        self.dirty_cells.mark(cell);
+        self.causes.insert(cell, cause);
+    }
+
+    fn load_risk(&mut self, message: &Message) -> Result<(), Reject> {
+        let Ok(id) = message.key_str().parse::<RiskId>() else {
+            return Err(refuse(NAME, message, "malformed", "the key of a risk is not a risk id"));
+        };
+        match decode::<Risk>(NAME, message)? {
+            Some(_) => self.risks.insert(id, Arc::from(&message.value.as_deref().unwrap_or_default()[..])),
+            None => self.risks.remove(&id),
+        }
+        Ok(())
+    }
+
+    /// Gives findings back the risks that their evidence names, finds open risks without any, starts the timers of the
+    /// closed ones. What a restore cannot know (evidence beyond a record's bound) the first settle finds out.
+    fn adopt(&mut self) {
+        let mut risks: Vec<(RiskId, Arc<[u8]>)> =
+            self.risks.iter().map(|(id, record)| (*id, Arc::clone(record))).collect();
+        risks.sort_by_key(|(id, _)| *id);
+        for (id, record) in risks {
+            let Ok(risk) = Risk::decode(&record) else { continue };
+            if risk.state == RiskState::Resolved {
+                self.retiring.set(&id, Some(retires_at(&risk)));
+                continue;
+            }
+            let mut has_finding = false;
+            for evidence in &risk.evidence {
+                let key = cells::member_key(&risk.component, evidence.finding);
+                has_finding |= self.cells.assign(&key, evidence.finding, id);
+            }
+            if !has_finding {
+                self.orphans.mark(id);
+            }
+        }
+    }
+}
+
+/// When the record of a closed risk without findings goes.
+fn retires_at(risk: &Risk) -> Millis {
+    risk.resolved_at.unwrap_or(risk.decided_at).saturating_add(RETIRE_AFTER)
+}
+
+/// Event time of what a finding says last.
+fn event_time(finding: &Finding) -> Millis {
+    let claims = finding.tracked.claims.iter().map(|claim| claim.observed_at);
+    claims.chain([finding.tracked.state_since, finding.tracked.first_seen]).max().unwrap_or_default()
+}
+
+/// The cause where context or intelligence moved: their records have no coordinates here.
+fn broadcast_cause(entity: &str, now: Millis) -> Cause {
+    let topic = if entity.starts_with("vuln:") { Topic::Intel } else { Topic::Context };
+    let origin = Origin { topic: topic.name().to_owned(), partition: 0, offset: -1 };
+    Cause { origin, event_at: now, ..Cause::default() }
+}
+
+impl Stage for Assess {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn load(&mut self, message: &Message) -> Result<(), Reject> {
+        if message.topic == Topic::Risks { self.load_risk(message) } else { self.take(message) }
+    }
+
+    fn restored(&mut self, _now: Millis) {
+        self.estate.refresh();
+        let incoming = std::mem::take(&mut self.incoming);
+        for (cell, incoming) in incoming {
+            self.cells.merge(cell, incoming);
+        }
+        self.causes.clear();
+        self.adopt();
+        for cell in self.cells.ids() {
+            self.dirty_cells.mark(cell);
+        }
+        self.commit(); // with these marks: no input repeats them after a rollback
+    }
+
+    fn apply(&mut self, message: &Message, _now: Millis) -> Result<(), Reject> {
+        self.take(message)
+    }
+
+    fn notice(&mut self, entities: &[String], now: Millis) {
+        self.estate.notice(entities);
+        for entity in entities {
+            let mut keys = self.estate.graph().touched_by(entity);
+            keys.extend(self.estate.base_keys(entity));
+            for cell in self.cell_reads.touched(&keys) {
+                self.dirty_cells.mark(cell);
+                self.causes.entry(cell).or_insert_with(|| broadcast_cause(entity, now));
+            }
+            for component in self.component_reads.touched(&keys) {
+                self.dirty_components.mark(component);
+            }
+        }
+    }
+
+    fn next_timer(&self) -> Option<Millis> {
+        self.retiring.next()
+    }
+
+    fn wake(&mut self, _now: Millis) {} // settle retires what is due
+
+    fn settle(&mut self, now: Millis, out: &mut Outputs) -> Result<(), Reject> {
+        self.settle_all(now, out)
+    }
+
+    fn commit(&mut self) {
+        self.cells.commit();
+        self.risks.commit();
+        self.around.commit();
+        self.signals.commit();
+        self.cell_reads.commit();
+        self.component_reads.commit();
+        self.dirty_cells.commit();
+        self.dirty_components.commit();
+        self.retiring.commit();
+        self.orphans.commit();
+        self.committed_known = self.known;
+    }
+
+    fn rollback(&mut self) {
+        self.cells.rollback();
+        self.risks.rollback();
+        self.around.rollback();
+        self.signals.rollback();
+        self.cell_reads.rollback();
+        self.component_reads.rollback();
+        self.dirty_cells.rollback();
+        self.dirty_components.rollback();
+        self.retiring.rollback();
+        self.orphans.rollback();
+        self.incoming.clear();
+        self.causes.clear();
+        self.known = self.committed_known;
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, usize)> {
+        let (cells, findings, largest_cell) = self.cells.sizes();
+        vec![
+            ("findings", findings),
+            ("cells", cells),
+            ("largest_cell", largest_cell),
+            ("components", self.around.len()),
+            ("risks", self.risks.len()),
+        ]
+    }
+}
+
+/// Assets of a cell's members.
+fn assets_of(findings: &[Finding]) -> BTreeSet<Arc<str>> {
+    findings.iter().map(|finding| Arc::from(finding.tracked.asset.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests;

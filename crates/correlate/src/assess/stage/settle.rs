@@ -1,0 +1,287 @@
+//! Recomputes what is marked: surroundings first, then signals between code and web, then every dirty cell once, then
+//! the risks that lost their findings to another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tributary_model::AvroRecord;
+use tributary_model::finding::{Finding, FindingEnd};
+use tributary_model::id::RiskId;
+use tributary_model::reject::Reject;
+use tributary_model::sighting::FindingClass;
+use tributary_model::time::Millis;
+use tributary_stream::message::Outputs;
+
+use super::cells::{Cell, Member};
+use super::{Assess, Known, assets_of, broadcast_cause};
+use crate::assess::group::{self, CellId, Group};
+use crate::assess::reading::{self, Reader};
+use crate::assess::surroundings::{Statement, Surroundings};
+use crate::assess::transition::{Cause, Gone, Next};
+use crate::assess::{alias, confirm, snapshot};
+use crate::graph::View;
+
+/// What one settle collects over its cells.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    /// Cells to recompute.
+    pub(super) dirty: BTreeSet<CellId>,
+    reader: Reader,
+    /// Risks of findings that left their cell.
+    vacated: BTreeMap<CellId, Vec<RiskId>>,
+    /// Risks without findings in the cell that had them.
+    pub(super) vanished: BTreeMap<RiskId, Cause>,
+    /// Where their findings went.
+    pub(super) successors: BTreeMap<RiskId, RiskId>,
+    /// Risks that have findings after this step.
+    pub(super) alive: BTreeSet<RiskId>,
+}
+
+/// One cell while it is recomputed.
+struct Draft<'a> {
+    id: CellId,
+    members: &'a [Member],
+    findings: &'a [Finding],
+    groups: &'a [Group],
+    around: &'a Surroundings,
+    statements: &'a [Statement],
+    view: &'a View<'a>,
+    cause: &'a Cause,
+}
+
+impl Assess {
+    pub(super) fn settle_all(&mut self, now: Millis, out: &mut Outputs) -> Result<(), Reject> {
+        let mut step = Step { dirty: self.dirty_cells.take(), ..Step::default() };
+        for (cell, incoming) in std::mem::take(&mut self.incoming) {
+            step.vacated.insert(cell, self.cells.merge(cell, incoming));
+        }
+        self.settle_known(&mut step);
+        self.settle_components(&mut step, now);
+        self.settle_signals(&mut step);
+        for cell in std::mem::take(&mut step.dirty) {
+            self.settle_cell(cell, &mut step, now, out)?;
+        }
+        self.settle_vanished(&step, now, out)?;
+        self.retire(now, out);
+        self.causes.clear();
+        Ok(())
+    }
+
+    /// The first KEV catalogue, the first workload: what was unknown for everybody is known now.
+    fn settle_known(&mut self, step: &mut Step) {
+        let known =
+            Known { kev_read: self.estate.kev_read(), deployments_known: self.estate.graph().deployments_known() };
+        if known == self.known {
+            return;
+        }
+        self.known = known;
+        for component in self.cells.components() {
+            self.dirty_components.mark(component);
+        }
+        step.dirty.extend(self.cells.ids());
+    }
+
+    fn settle_components(&mut self, step: &mut Step, now: Millis) {
+        for component in self.dirty_components.take() {
+            let cells = self.cells.of_component(&component);
+            let mut assets = BTreeSet::new();
+            for cell in &cells {
+                assets.extend(assets_of(&decoded(&self.cells.get(cell).members)));
+            }
+            if assets.is_empty() {
+                self.around.remove(&component);
+                self.component_reads.set(&component, Vec::new());
+            } else if self.read_surroundings(&component, &assets) {
+                for cell in cells {
+                    step.dirty.insert(cell);
+                    self.causes.entry(cell).or_insert_with(|| broadcast_cause("component", now));
+                }
+            }
+        }
+    }
+
+    /// Reads what is around a component; whether it differs from before.
+    fn read_surroundings(&mut self, component: &Arc<str>, assets: &BTreeSet<Arc<str>>) -> bool {
+        let (around, keys) = reading::surroundings(&self.estate, component, assets);
+        self.component_reads.set(component, keys);
+        let differs = self.around.get(component).is_none_or(|known| **known != around);
+        if differs {
+            self.around.insert(Arc::clone(component), Arc::new(around));
+        }
+        differs
+    }
+
+    /// Surroundings that know every asset of these findings.
+    fn surroundings(&mut self, component: &Arc<str>, findings: &[Finding]) -> Arc<Surroundings> {
+        let known = self.around.get(component);
+        let is_known = known.is_some_and(|around| {
+            findings.iter().all(|finding| around.assets.contains(finding.tracked.asset.as_str()))
+        });
+        if !is_known {
+            let mut assets = known.map(|around| around.assets.clone()).unwrap_or_default();
+            assets.extend(assets_of(findings));
+            self.read_surroundings(component, &assets);
+        }
+        self.around.get(component).cloned().unwrap_or_default()
+    }
+
+    fn settle_cell(&mut self, id: CellId, step: &mut Step, now: Millis, out: &mut Outputs) -> Result<(), Reject> {
+        let cell = self.cells.get(&id);
+        let cause = self.causes.get(&id).cloned().unwrap_or_default();
+        let before = cell.members.iter().filter_map(|member| member.risk);
+        let before: BTreeSet<RiskId> = before.chain(step.vacated.remove(&id).unwrap_or_default()).collect();
+        let mut here = BTreeSet::new();
+        if cell.members.is_empty() {
+            self.cell_reads.set(&id, Vec::new());
+        } else {
+            here = self.recompute(id, &cell, &cause, step, now, out)?;
+        }
+        for risk in before.difference(&here) {
+            step.vanished.entry(*risk).or_insert_with(|| cause.clone());
+        }
+        Ok(())
+    }
+
+    /// Groups, assesses and emits one cell; the risks it has now.
+    fn recompute(
+        &mut self,
+        id: CellId,
+        cell: &Cell,
+        cause: &Cause,
+        step: &mut Step,
+        now: Millis,
+        out: &mut Outputs,
+    ) -> Result<BTreeSet<RiskId>, Reject> {
+        let findings = decoded(&cell.members);
+        let around = self.surroundings(&cell.component, &findings);
+        let estate = Arc::clone(&self.estate);
+        let view = estate.graph().view();
+        let mut aliases = alias::Aliases::default();
+        if is_by_alias(cell.class) {
+            aliases = group::claimed_aliases(&findings);
+            step.reader.aliases(&view, &mut aliases);
+        }
+        let groups = group::groups(&findings, &aliases);
+        let statements = statements(&view, &around, &findings);
+        let draft = Draft {
+            id,
+            members: &cell.members,
+            findings: &findings,
+            groups: &groups,
+            around: &around,
+            statements: &statements,
+            view: &view,
+            cause,
+        };
+        for group in &groups {
+            self.settle_group(&draft, group, step, now, out)?;
+        }
+        self.keep(&draft, cell);
+        self.cell_reads.set(&id, view.reads());
+        Ok(groups.iter().map(|group| group.risk).collect())
+    }
+
+    fn settle_group(
+        &mut self,
+        draft: &Draft<'_>,
+        group: &Group,
+        step: &mut Step,
+        now: Millis,
+        out: &mut Outputs,
+    ) -> Result<(), Reject> {
+        let before = group.members.iter().filter_map(|at| draft.members[*at].risk);
+        let others: BTreeSet<RiskId> = before.filter(|risk| *risk != group.risk).collect();
+        let lives = |risk: &RiskId| draft.groups.iter().any(|other| other.risk == *risk);
+        for other in others.iter().filter(|other| !lives(other)) {
+            step.successors.insert(*other, group.risk);
+        }
+        let next = self.assess_group(draft, group, step);
+        let leaves = group.members.iter().all(|at| draft.findings[*at].end != FindingEnd::None);
+        if leaves {
+            step.vanished.entry(group.risk).or_insert_with(|| draft.cause.clone());
+        } else {
+            step.alive.insert(group.risk);
+            self.retiring.set(&group.risk, None);
+        }
+        let cause = Cause {
+            from: others.first().copied(),
+            from_lives: others.first().is_some_and(lives),
+            ..draft.cause.clone()
+        };
+        self.emit(group.risk, next, &cause, now, out)
+    }
+
+    fn assess_group(&self, draft: &Draft<'_>, group: &Group, step: &mut Step) -> Next {
+        if !group.members.iter().any(|at| group::counts(&draft.findings[*at])) {
+            let evidence = snapshot::canonical(group, draft.findings).into_iter().map(snapshot::piece).collect();
+            return Next::Gone(why_gone(group, draft.findings), evidence);
+        }
+        let ids = group.ids.iter().chain(&group.bundled);
+        let intel = step.reader.intelligence(draft.view, self.known.kev_read, ids, draft.statements.to_vec());
+        let confirmed = self.confirmed_by(&draft.findings[0].component, group.risk);
+        match snapshot::assess(group, draft.findings, confirmed, draft.around, &intel) {
+            Some(risk) => Next::Present(Box::new(risk)),
+            None => Next::Gone(Gone::Closed, Vec::new()),
+        }
+    }
+
+    fn confirmed_by(&self, component: &str, risk: RiskId) -> Vec<RiskId> {
+        let Some(signals) = self.signals.get(component) else { return Vec::new() };
+        let Some((_, own)) = signals.get(&risk) else { return Vec::new() };
+        confirm::confirmed_by(own, signals.values().map(|(_, other)| other))
+    }
+
+    /// Remembers which risk each finding was given to; findings that moved away leave.
+    fn keep(&mut self, draft: &Draft<'_>, cell: &Cell) {
+        let mut risks: Vec<Option<RiskId>> = vec![None; draft.members.len()];
+        for group in draft.groups {
+            for at in &group.members {
+                risks[*at] = Some(group.risk);
+            }
+        }
+        let is_same = draft.members.iter().zip(&risks).all(|(member, risk)| member.risk == *risk);
+        if is_same && draft.findings.iter().all(|finding| finding.end == FindingEnd::None) {
+            return;
+        }
+        let stay = draft.members.iter().zip(risks).zip(draft.findings);
+        let members = stay
+            .filter(|(_, finding)| finding.end == FindingEnd::None)
+            .map(|((member, risk), _)| Member { risk, ..member.clone() })
+            .collect();
+        self.cells.put(draft.id, Cell { members: Arc::new(members), ..cell.clone() });
+    }
+}
+
+/// The findings of a cell, one per member. What does not decode was refused on arrival, so the default never stands in;
+/// it keeps positions aligned.
+pub(super) fn decoded(members: &[Member]) -> Vec<Finding> {
+    members.iter().map(|member| Finding::decode(&member.record).unwrap_or_default()).collect()
+}
+
+const fn is_by_alias(class: FindingClass) -> bool {
+    matches!(class, FindingClass::Vulnerability | FindingClass::Malware | FindingClass::Host)
+}
+
+/// Statements about the component's images and about the cell's packages.
+fn statements(view: &View<'_>, around: &Surroundings, findings: &[Finding]) -> Vec<Statement> {
+    let mut statements = around.statements.clone();
+    let packages = findings.iter().filter_map(|finding| finding.tracked.sighting.package.as_ref());
+    let purls: BTreeSet<&str> =
+        packages.flat_map(|package| [package.purl.as_str(), package.source_purl.as_str()]).collect();
+    for purl in purls.into_iter().filter(|purl| !purl.is_empty()) {
+        statements.extend(reading::statements(view, purl));
+    }
+    statements
+}
+
+/// Everything moved to one component, or closed.
+fn why_gone(group: &Group, findings: &[Finding]) -> Gone {
+    let mut members = group.members.iter().map(|at| &findings[*at]);
+    let moved = |finding: &Finding| finding.end == FindingEnd::Moved && !finding.moved_to.is_empty();
+    match members.clone().find(|finding| moved(finding)) {
+        Some(leader) if members.all(|finding| finding.end == FindingEnd::Moved || !group::counts(finding)) => {
+            Gone::Moved(group::risk_id_elsewhere(group, leader, &leader.moved_to))
+        }
+        _ => Gone::Closed,
+    }
+}

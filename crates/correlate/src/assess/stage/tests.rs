@@ -1,0 +1,1 @@
+//! The stage end to end: findings, context and intelligence in, records out.

@@ -1,0 +1,187 @@
+//! The stage: members in, tickets out when they differ.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tributary_model::id::{RemedyId, RiskId};
+use tributary_model::reject::Reject;
+use tributary_model::remedy::{RemedyMember, Ticket, TicketState};
+use tributary_model::time::{DAY, Millis};
+use tributary_model::topic::Topic;
+use tributary_stream::message::{Message, Outputs};
+use tributary_stream::stage::{REMEDY, Stage};
+use tributary_stream::table::Table;
+
+use super::{event, ticket};
+use crate::{Marks, Timers, decode, refuse};
+
+const NAME: &str = REMEDY.name;
+
+/// How long a resolved ticket stays on its compacted topic: a consumer that was away for a quarter still learns of it.
+/// Sooner would leave its copy open for ever, later only costs memory.
+const TICKET_KEPT: Millis = 90 * DAY;
+
+type Members = BTreeMap<RiskId, Arc<RemedyMember>>;
+
+/// REMEDY's state of one partition.
+#[derive(Debug, Default)]
+pub struct Remedy {
+    members: Table<RemedyId, Arc<Members>>,
+    tickets: Table<RemedyId, Arc<Ticket>>,
+    /// What this transaction brought, until settle; `None` where a risk left.
+    incoming: BTreeMap<RemedyId, BTreeMap<RiskId, Option<Arc<RemedyMember>>>>,
+    marks: Marks<RemedyId>,
+    retiring: Timers<RemedyId>,
+}
+
+impl Remedy {
+    /// An empty partition.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn take(&mut self, message: &Message) -> Result<(), Reject> {
+        let ids = message
+            .key_str()
+            .split_once('|')
+            .and_then(|(remedy, risk)| Some((remedy.parse::<RemedyId>().ok()?, risk.parse::<RiskId>().ok()?)));
+        let Some((remedy, risk)) = ids else {
+            return Err(refuse(NAME, message, "malformed", "the key of a remedy member is `remedy|risk`"));
+        };
+        let member = decode::<RemedyMember>(NAME, message)?.filter(|member| member.member).map(Arc::new);
+        self.incoming.entry(remedy).or_default().insert(risk, member);
+        self.marks.mark(remedy);
+        Ok(())
+    }
+
+    fn merge(&mut self, remedy: RemedyId, incoming: BTreeMap<RiskId, Option<Arc<RemedyMember>>>) {
+        let mut members = self.members.get(&remedy).map(|members| Members::clone(members)).unwrap_or_default();
+        for (risk, member) in incoming {
+            match member {
+                Some(member) => members.insert(risk, member),
+                None => members.remove(&risk),
+            };
+        }
+        if members.is_empty() {
+            self.members.remove(&remedy);
+        } else {
+            self.members.insert(remedy, Arc::new(members));
+        }
+    }
+
+    fn settle_remedy(&mut self, remedy: RemedyId, now: Millis, out: &mut Outputs) -> Result<(), Reject> {
+        if let Some(incoming) = self.incoming.remove(&remedy) {
+            self.merge(remedy, incoming);
+        }
+        let members = self.members.get(&remedy).cloned().unwrap_or_default();
+        let members: Vec<&RemedyMember> = members.values().map(Arc::as_ref).collect();
+        let previous = self.tickets.get(&remedy).map(Arc::as_ref);
+        let Some(ticket) = ticket::ticket(remedy, previous, &members, now) else { return Ok(()) };
+        out.push(event::record(&ticket).map_err(|error| unwritable(remedy, &error))?);
+        let is_resolved = ticket.state == TicketState::Resolved;
+        self.retiring.set(&remedy, is_resolved.then(|| ticket.updated_at.saturating_add(TICKET_KEPT)));
+        self.tickets.insert(remedy, Arc::new(ticket));
+        Ok(())
+    }
+
+    fn retire(&mut self, now: Millis, out: &mut Outputs) {
+        for remedy in self.retiring.due(now) {
+            let key = remedy.to_string();
+            out.delete(Topic::Tickets, &key, key.clone());
+            self.tickets.remove(&remedy);
+            self.retiring.set(&remedy, None);
+        }
+    }
+
+    fn load_ticket(&mut self, message: &Message) -> Result<(), Reject> {
+        let Ok(key) = message.key_str().parse::<RemedyId>() else {
+            return Err(refuse(NAME, message, "malformed", "the key of a ticket is not a remedy id"));
+        };
+        let Some(value) = &message.value else {
+            self.tickets.remove(&key);
+            self.retiring.set(&key, None);
+            return Ok(());
+        };
+        let ticket: Ticket = serde_json::from_slice(value)
+            .map_err(|error| refuse(NAME, message, "malformed", format!("not a ticket: {error}")))?;
+        let is_resolved = ticket.state == TicketState::Resolved;
+        self.retiring.set(&key, is_resolved.then(|| ticket.updated_at.saturating_add(TICKET_KEPT)));
+        self.tickets.insert(key, Arc::new(ticket));
+        Ok(())
+    }
+}
+
+fn unwritable(remedy: RemedyId, error: &serde_json::Error) -> Reject {
+    Reject {
+        stage: NAME.to_owned(),
+        code: "unencodable".to_owned(),
+        reason: format!("the ticket of {remedy} cannot be written: {error}"),
+        ..Reject::default()
+    }
+}
+
+impl Stage for Remedy {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn load(&mut self, message: &Message) -> Result<(), Reject> {
+        if message.topic == Topic::Tickets { self.load_ticket(message) } else { self.take(message) }
+    }
+
+    fn restored(&mut self, _now: Millis) {
+        for (remedy, incoming) in std::mem::take(&mut self.incoming) {
+            self.merge(remedy, incoming);
+        }
+        let tickets: Vec<RemedyId> = self.tickets.iter().map(|(remedy, _)| *remedy).collect();
+        let members: Vec<RemedyId> = self.members.iter().map(|(remedy, _)| *remedy).collect();
+        for remedy in tickets.into_iter().chain(members) {
+            self.marks.mark(remedy);
+        }
+        self.commit(); // with these marks: no input repeats them after a rollback
+    }
+
+    fn apply(&mut self, message: &Message, _now: Millis) -> Result<(), Reject> {
+        self.take(message)
+    }
+
+    fn notice(&mut self, _entities: &[String], _now: Millis) {}
+
+    fn next_timer(&self) -> Option<Millis> {
+        self.retiring.next()
+    }
+
+    fn wake(&mut self, _now: Millis) {} // settle retires what is due
+
+    fn settle(&mut self, now: Millis, out: &mut Outputs) -> Result<(), Reject> {
+        for remedy in self.marks.take() {
+            self.settle_remedy(remedy, now, out)?;
+        }
+        self.retire(now, out);
+        Ok(())
+    }
+
+    fn commit(&mut self) {
+        self.members.commit();
+        self.tickets.commit();
+        self.marks.commit();
+        self.retiring.commit();
+    }
+
+    fn rollback(&mut self) {
+        self.members.rollback();
+        self.tickets.rollback();
+        self.marks.rollback();
+        self.retiring.rollback();
+        self.incoming.clear();
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, usize)> {
+        let largest = self.members.iter().map(|(_, members)| members.len()).max().unwrap_or_default();
+        vec![("remedies", self.members.len()), ("tickets", self.tickets.len()), ("largest_remedy", largest)]
+    }
+}
+
+#[cfg(test)]
+mod tests;
