@@ -1,1 +1,1 @@
-//! Stub.
+//! What the benches share: nothing but this package's name.

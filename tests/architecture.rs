@@ -43,11 +43,14 @@ fn files_below(directory: &Path, extension: &str) -> Vec<PathBuf> {
 /// Source files of the crates, without tests, examples and benches.
 fn production_files() -> Vec<PathBuf> {
     let is_test = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name == "tests.rs") || path.components().any(|part| part.as_os_str() == "tests")
+        path.file_name().is_some_and(|name| name == "tests.rs")
+            || path.components().any(|part| part.as_os_str() == "tests")
     };
     let mut files = Vec::new();
     for (krate, _) in ALLOWED {
-        files.extend(files_below(&root().join("crates").join(krate).join("src"), "rs").into_iter().filter(|p| !is_test(p)));
+        files.extend(
+            files_below(&root().join("crates").join(krate).join("src"), "rs").into_iter().filter(|p| !is_test(p)),
+        );
     }
     assert!(files.len() > 50, "the crates were found");
     files
@@ -75,7 +78,8 @@ fn crates_depend_only_downwards() {
 
 #[test]
 fn the_model_and_the_steps_touch_no_world() {
-    const FORBIDDEN: &[&str] = &["std::fs", "std::net", "std::env", "std::thread", "tokio", "SystemTime", "Instant::now", "rand::"];
+    const FORBIDDEN: &[&str] =
+        &["std::fs", "std::net", "std::env", "std::thread", "tokio", "SystemTime", "Instant::now", "rand::"];
     for path in production_files() {
         let text = path.to_string_lossy().into_owned();
         if !(text.contains("crates/model/src") || text.contains("crates/correlate/src")) {
@@ -102,7 +106,8 @@ fn files_and_functions_fit_on_a_page() {
         }
         for (name, length) in functions(&lines) {
             if length > FUNCTION_LINES_MAX {
-                too_long.push(format!("{}: fn {name} has {length} lines (at most {FUNCTION_LINES_MAX})", path.display()));
+                too_long
+                    .push(format!("{}: fn {name} has {length} lines (at most {FUNCTION_LINES_MAX})", path.display()));
             }
         }
         sizes.insert(path, lines.len());
@@ -122,7 +127,9 @@ fn functions(lines: &[&str]) -> Vec<(String, usize)> {
     for (start, line) in lines.iter().enumerate() {
         let Some((before, after)) = line.split_once("fn ") else { continue };
         let is_declaration = before.split_whitespace().all(|word| {
-            word.starts_with("pub") || matches!(word, "async" | "const" | "unsafe" | "extern" | "\"C\"") || word.ends_with(')')
+            word.starts_with("pub")
+                || matches!(word, "async" | "const" | "unsafe" | "extern" | "\"C\"")
+                || word.ends_with(')')
         });
         if !is_declaration {
             continue;
@@ -149,7 +156,11 @@ fn no_folder_or_file_hides_behind_a_vague_name() {
     for path in production_files() {
         for part in path.components().filter_map(|part| part.as_os_str().to_str()) {
             let stem = part.trim_end_matches(".rs");
-            assert!(!["common", "utils", "util", "core", "helpers", "misc"].contains(&stem), "{}: name the noun", path.display());
+            assert!(
+                !["common", "utils", "util", "core", "helpers", "misc"].contains(&stem),
+                "{}: name the noun",
+                path.display()
+            );
         }
     }
 }

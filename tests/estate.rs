@@ -29,7 +29,8 @@ fn matching<'a>(expected: &ExpectedRisk) -> Vec<&'a Risk> {
 fn every_story_risk_exists_once_in_its_band() {
     let mut failures = Vec::new();
     for expected in &EXPECTED.risk {
-        let found: Vec<&Risk> = matching(expected).into_iter().filter(|risk| risk.state != RiskState::Resolved).collect();
+        let found: Vec<&Risk> =
+            matching(expected).into_iter().filter(|risk| risk.state != RiskState::Resolved).collect();
         let [risk] = found.as_slice() else {
             failures.push(format!("{expected}: {} risks instead of one", found.len()));
             continue;
@@ -55,7 +56,8 @@ fn what_must_be_absent_is_absent() {
     let mut failures = Vec::new();
     for absent in &EXPECTED.absent {
         for risk in RUN.open().filter(|risk| absent.forbids(risk)) {
-            failures.push(format!("story {:?}: {} {} is open; {}", absent.story, risk.component, risk.name, absent.why));
+            failures
+                .push(format!("story {:?}: {} {} is open; {}", absent.story, risk.component, risk.name, absent.why));
         }
     }
     all_hold(failures);
@@ -75,12 +77,17 @@ fn what_must_stay_apart_is_apart() {
 fn code_and_web_confirm_each_other() {
     for linked in &EXPECTED.linked {
         let of_kind = |kind: &str| {
-            RUN.open().find(|r| r.component == linked.component && r.cwes.contains(&linked.cwe) && r.class.name() == kind)
+            RUN.open()
+                .find(|r| r.component == linked.component && r.cwes.contains(&linked.cwe) && r.class.name() == kind)
         };
         let (Some(first), Some(second)) = (of_kind(&linked.kinds[0]), of_kind(&linked.kinds[1])) else {
             panic!("both risks of {:?} exist", linked.kinds)
         };
-        assert!(first.confirmed_by.contains(&second.risk) && second.confirmed_by.contains(&first.risk), "{}", linked.why);
+        assert!(
+            first.confirmed_by.contains(&second.risk) && second.confirmed_by.contains(&first.risk),
+            "{}",
+            linked.why
+        );
     }
 }
 
@@ -88,8 +95,10 @@ fn code_and_web_confirm_each_other() {
 fn tickets_ask_for_fixes_not_for_findings() {
     let mut failures = Vec::new();
     for expected in &EXPECTED.ticket {
-        let wanted: Vec<&Risk> = expected.risks.iter().filter_map(|[component, name]| RUN.risk_named(component, name)).collect();
-        let found: Vec<_> = RUN.tickets.iter().filter(|t| wanted.iter().any(|w| t.risks.iter().any(|r| r.risk == w.risk))).collect();
+        let wanted: Vec<&Risk> =
+            expected.risks.iter().filter_map(|[component, name]| RUN.risk_named(component, name)).collect();
+        let found: Vec<_> =
+            RUN.tickets.iter().filter(|t| wanted.iter().any(|w| t.risks.iter().any(|r| r.risk == w.risk))).collect();
         let [ticket] = found.as_slice() else {
             let titles: Vec<&str> = found.iter().map(|ticket| ticket.title.as_str()).collect();
             failures.push(format!("{}: {} tickets instead of one: {titles:?}", expected.target, found.len()));
@@ -108,12 +117,19 @@ fn what_nobody_scans_is_shown() {
 
 #[test]
 fn rejects_are_those_four() {
-    let codes: Vec<(String, String)> = RUN.rejects.iter().map(|reject| (reject.code.clone(), reject.reason.clone())).collect();
+    let codes: Vec<(String, String)> =
+        RUN.rejects.iter().map(|reject| (reject.code.clone(), reject.reason.clone())).collect();
     assert_eq!(codes.len(), EXPECTED.reject.len(), "{codes:#?}");
     for expected in &EXPECTED.reject {
         let wanted = if expected.reason == "grant" { "not_granted" } else { "truncated" };
         let alike = EXPECTED.reject.iter().filter(|other| other.reason == expected.reason).count();
-        assert_eq!(codes.iter().filter(|(code, _)| code == wanted).count(), alike, "{}: {}: {codes:#?}", expected.file, expected.why);
+        assert_eq!(
+            codes.iter().filter(|(code, _)| code == wanted).count(),
+            alike,
+            "{}: {}: {codes:#?}",
+            expected.file,
+            expected.why
+        );
     }
 }
 
@@ -155,7 +171,11 @@ fn chains_verify_and_revisions_are_contiguous() {
         let (revision, head) = heads.get(&(change.risk, change.generation)).cloned().unwrap_or_default();
         assert_eq!(change.revision, revision + 1, "{}: revisions grow by one", change.risk);
         assert_eq!(change.previous_hash, head, "{}: the chain is whole", change.risk);
-        assert!(tributary_correlate::assess::chain::verify(change), "{}: the hash is that of its contents", change.risk);
+        assert!(
+            tributary_correlate::assess::chain::verify(change),
+            "{}: the hash is that of its contents",
+            change.risk
+        );
         heads.insert((change.risk, change.generation), (change.revision, change.hash.clone()));
     }
     for risk in &RUN.risks {

@@ -116,7 +116,9 @@ impl ExpectedRisk {
         let rule = self.rule.as_ref().is_none_or(by_rule);
         let control = self.control.as_ref().is_none_or(by_rule);
         let place = |wanted: &Option<String>| {
-            wanted.as_ref().is_none_or(|w| risk.place.contains(w.as_str()) || risk.evidence.iter().any(|e| e.location.contains(w.as_str())))
+            wanted.as_ref().is_none_or(|w| {
+                risk.place.contains(w.as_str()) || risk.evidence.iter().any(|e| e.location.contains(w.as_str()))
+            })
         };
         let cwe = self.cwe.is_none_or(|cwe| risk.cwes.contains(&cwe));
         component
@@ -141,7 +143,11 @@ impl ExpectedRisk {
         };
         let derivation = || risk.decision.iter().map(|step| step.reason.as_str()).collect::<Vec<_>>().join(" | ");
         let in_band = self.band.iter().chain(&self.bands).any(|band| band == risk.band.name());
-        check("band", in_band, format!("{}, expected {:?}{:?}: {} [{}]", risk.band.name(), self.band, self.bands, derivation(), self.why));
+        check(
+            "band",
+            in_band,
+            format!("{}, expected {:?}{:?}: {} [{}]", risk.band.name(), self.band, self.bands, derivation(), self.why),
+        );
         let state = self.state.as_deref().unwrap_or("open");
         let is_state = match risk.state {
             RiskState::Open => "open",
@@ -149,15 +155,27 @@ impl ExpectedRisk {
             RiskState::Resolved => "resolved",
         };
         check("state", state == is_state, is_state.to_owned());
-        check("owner", self.owner.as_ref().is_none_or(|o| *o == risk.owner.team), format!("{:?}, expected {:?}", risk.owner.team, self.owner));
+        check(
+            "owner",
+            self.owner.as_ref().is_none_or(|o| *o == risk.owner.team),
+            format!("{:?}, expected {:?}", risk.owner.team, self.owner),
+        );
         for tool in &self.tools {
             let is_seen = risk.tools.iter().any(|seen| seen.contains(tool.as_str()));
             check("tools", is_seen, format!("{:?}, expected {tool}", risk.tools));
         }
         for alias in &self.aliases {
-            check("ids", risk.vulnerability_ids.contains(alias), format!("{:?}, expected {alias}", risk.vulnerability_ids));
+            check(
+                "ids",
+                risk.vulnerability_ids.contains(alias),
+                format!("{:?}, expected {alias}", risk.vulnerability_ids),
+            );
         }
-        check("fix", self.fix.as_ref().is_none_or(|fix| *fix == risk.fix.version), format!("{:?}, expected {:?}", risk.fix.version, self.fix));
+        check(
+            "fix",
+            self.fix.as_ref().is_none_or(|fix| *fix == risk.fix.version),
+            format!("{:?}, expected {:?}", risk.fix.version, self.fix),
+        );
         if self.deployed == Some(true) {
             check("deployed", risk.deployed == Some(true), format!("{:?}", risk.deployed));
         } else if self.deployed == Some(false) {
@@ -179,7 +197,11 @@ impl ExpectedRisk {
         check("runtime", runtime, format!("{:?}, expected {:?}", risk.runtime, self.runtime));
         if let Some(first_seen) = &self.first_seen {
             let expected = tributary_ingest::time::parse(first_seen).unwrap();
-            check("first_seen", risk.first_seen == expected, format!("{}, expected {first_seen}", tributary_ingest::time::format(risk.first_seen)));
+            check(
+                "first_seen",
+                risk.first_seen == expected,
+                format!("{}, expected {first_seen}", tributary_ingest::time::format(risk.first_seen)),
+            );
         }
         check("verified", self.verified.is_none_or(|verified| verified == risk.verified), risk.verified.to_string());
         differences
@@ -224,7 +246,9 @@ impl Absent {
         if !ids.is_empty() {
             let is_named = ids.iter().any(|id| risk.name == **id);
             let on_branch = self.branch.as_ref().is_none_or(|branch| {
-                risk.evidence.iter().any(|e| e.counts && e.asset.ends_with(&format!("#{branch}")) && e.state == Default::default())
+                risk.evidence
+                    .iter()
+                    .any(|e| e.counts && e.asset.ends_with(&format!("#{branch}")) && e.state == Default::default())
             });
             let in_environment = self.env.as_ref().is_none_or(|env| risk.environments.contains(env));
             return is_named && on_branch && in_environment;
@@ -233,7 +257,8 @@ impl Absent {
             return risk.evidence.iter().any(|e| e.rules.iter().any(|rule| self.controls.contains(rule)));
         }
         if !self.cwes.is_empty() {
-            return self.kind.as_deref() == Some(risk.class.name()) && risk.cwes.iter().any(|cwe| self.cwes.contains(cwe));
+            return self.kind.as_deref() == Some(risk.class.name())
+                && risk.cwes.iter().any(|cwe| self.cwes.contains(cwe));
         }
         // An entry that names only a component forbids every risk of it; one that names only files is proven elsewhere.
         self.component.is_some() && self.files.is_empty()

@@ -223,3 +223,5 @@ async fn accept(
     Ok(Accepted { id, class: class.name(), format, bytes, warning }.into_response())
 }
 
+#[cfg(test)]
+mod tests;

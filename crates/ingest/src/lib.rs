@@ -15,3 +15,4 @@ pub mod scrub;
 pub mod secret;
 pub mod snapshot;
 pub mod time;
+pub mod worker;

@@ -28,12 +28,27 @@ pub mod epss;
 pub mod osv;
 pub mod openvex;
 
+mod advisory;
+mod asset_of;
 pub(crate) mod claims;
+mod code_evidence;
+mod controls;
+mod cvss_pick;
+mod cwe;
 mod environment;
 #[cfg(test)]
 mod fact_lines;
+#[cfg(test)]
+mod fixture;
+mod image_names;
 mod image_reference;
+mod lenient;
+mod package_of;
+mod posture;
+mod secret_of;
+mod title;
 mod workload_name;
+mod xml_tree;
 
 /// Runs the normaliser of a format.
 ///

@@ -129,10 +129,16 @@ pub fn ingest(record: &RawRecord, context: &Context<'_>) -> Result<Vec<Canonical
 /// record must never stop a partition.
 #[must_use]
 pub fn ingest_total(record: &RawRecord, context: &Context<'_>) -> Vec<Canonical> {
+    caught(record, || ingest(record, context)).unwrap_or_else(|reject| vec![Canonical::Reject(reject)])
+}
+
+fn caught(
+    record: &RawRecord,
+    run: impl FnOnce() -> Result<Vec<Canonical>, Box<Reject>>,
+) -> Result<Vec<Canonical>, Box<Reject>> {
     // Unwind safety: a normaliser borrows its input and keeps nothing; what it was building is dropped.
-    let result = catch_unwind(AssertUnwindSafe(|| ingest(record, context)));
-    let result = result.unwrap_or_else(|_| Err(Box::new(reject::internal(record, "a fault in the normaliser"))));
-    result.unwrap_or_else(|reject| vec![Canonical::Reject(reject)])
+    let result = catch_unwind(AssertUnwindSafe(run));
+    result.unwrap_or_else(|_| Err(Box::new(reject::internal(record, "a fault in the normaliser"))))
 }
 
 /// Every record for the log, encoded; a record that cannot be encoded becomes the reject of the whole.
@@ -161,6 +167,12 @@ pub fn too_large_outputs(record: &RawRecord, bytes: usize, bytes_max: usize) -> 
         format!("the record makes {bytes} bytes of events and at most {bytes_max} fit the log: split it"),
     );
     reject_outputs(reject::build(record, None, &rejection))
+}
+
+/// The outputs that reject a record because of a fault of this crate outside of the normalisers.
+#[must_use]
+pub fn fault_outputs(record: &RawRecord) -> Outputs {
+    reject_outputs(reject::internal(record, "a fault in the pipeline"))
 }
 
 fn reject_outputs(reject: Reject) -> Outputs {
@@ -194,14 +206,28 @@ fn steps(record: &RawRecord, context: &Context<'_>, found: &mut Option<Format>) 
     let body = plain::text(&record.body, context.body_bytes_max)?;
     let format = detect::of_text(&body, &record.ext, Some(record.class))?;
     *found = Some(format);
-    let nothing = || Rejection::new(code::NOTHING_IN_IT, format!("the {} record holds nothing to take in", format.name()));
     let input = Input { body: &body, ext: &record.ext, origin: &record.origin, secrets: context.secrets };
-    let mut events = normalize(format, &input)?;
+    let events = normalize(format, &input)?;
+    records_of(record, format, &body, events, &rights)
+}
+
+/// What a normaliser made → what goes on the log.
+fn records_of(
+    record: &RawRecord,
+    format: Format,
+    body: &[u8],
+    mut events: Events,
+    rights: &Rights<'_>,
+) -> Result<Vec<Canonical>, Rejection> {
     clean(&mut events);
     scan::name_assets(&mut events, &record.ext)?;
-    granted(&events, &rights)?;
-    let records = canonical(record, format, &body, events, &rights);
-    if records.is_empty() { Err(nothing()) } else { Ok(records) }
+    granted(&events, rights)?;
+    let records = canonical(record, format, body, events, rights);
+    if records.is_empty() {
+        let reason = format!("the {} record holds nothing to take in", format.name());
+        return Err(Rejection::new(code::NOTHING_IN_IT, reason));
+    }
+    Ok(records)
 }
 
 fn clean(events: &mut Events) {
@@ -281,3 +307,5 @@ fn canonical(record: &RawRecord, format: Format, body: &[u8], events: Events, ri
     records
 }
 
+#[cfg(test)]
+mod tests;

@@ -7,3 +7,5 @@ pub mod metrics;
 pub mod migrate;
 pub mod rows;
 pub mod worker;
+
+pub use clickhouse::Client;

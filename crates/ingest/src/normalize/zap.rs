@@ -1,8 +1,222 @@
-//! zap
+//! OWASP ZAP, JSON and XML: one sighting per alert, templated path and parameter. Requests, responses, evidence and attacks may
+//! hold session tokens and are not copied.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use tributary_model::asset;
+use tributary_model::path;
+use tributary_model::severity::Severity;
+use tributary_model::sighting::{Endpoint, FindingClass, Sighting, ToolStatus};
+use tributary_model::time::Millis;
 
 use crate::event::{Events, Input, Rejection, code};
+use crate::normalize::asset_of::{self, Subject};
+use crate::normalize::lenient::{List, Number, Text, first};
+use crate::normalize::xml_tree::{self, Element};
+use crate::normalize::{cwe, title};
+use crate::report::Report;
+use crate::time;
 
-/// Not written yet.
-pub fn normalize(_: &Input<'_>) -> Result<Events, Rejection> {
-    Err(Rejection::new(code::UNKNOWN_FORMAT, "not written yet"))
+#[cfg(test)]
+mod tests;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Document<'a> {
+    #[serde(rename = "@version", borrow)]
+    version: Text<'a>,
+    #[serde(rename = "@generated", borrow)]
+    generated: Text<'a>,
+    #[serde(borrow)]
+    created: Text<'a>,
+    #[serde(borrow)]
+    site: List<Site<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Site<'a> {
+    #[serde(rename = "@name", borrow)]
+    name: Text<'a>,
+    #[serde(rename = "@host", borrow)]
+    host: Text<'a>,
+    #[serde(rename = "@port", borrow)]
+    port: Text<'a>,
+    #[serde(rename = "@ssl", borrow)]
+    ssl: Text<'a>,
+    #[serde(borrow)]
+    alerts: List<Alert<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Alert<'a> {
+    #[serde(rename = "pluginid", borrow)]
+    plugin: Text<'a>,
+    #[serde(borrow)]
+    alert: Text<'a>,
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(rename = "riskcode")]
+    risk: Number,
+    confidence: Number,
+    #[serde(rename = "cweid", borrow)]
+    cwe: Text<'a>,
+    #[serde(borrow)]
+    instances: List<Instance<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Instance<'a> {
+    #[serde(borrow)]
+    uri: Text<'a>,
+    #[serde(borrow)]
+    method: Text<'a>,
+    #[serde(borrow)]
+    param: Text<'a>,
+}
+
+/// One report per site.
+///
+/// # Errors
+/// Neither JSON nor XML, not ZAP's, or a site without a host.
+pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
+    let tree;
+    let document = if input.body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{') {
+        serde_json::from_slice(input.body).map_err(|error| Rejection::json("ZAP", &error))?
+    } else {
+        tree = xml_tree::parse("ZAP", input.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input.body))?;
+        of_xml(&tree)?
+    };
+    if !document.site.was_given {
+        return Err(Rejection::new(code::MALFORMED, "the object has no site, as every ZAP report has"));
+    }
+    if document.site.is_empty() {
+        return Err(Rejection::new(code::NOTHING_IN_IT, "the ZAP report names no site: the target was not reached"));
+    }
+    let reports = document.site.iter().map(|site| report(input, &document, site)).collect::<Result<_, _>>()?;
+    Ok(Events { reports, ..Events::default() })
+}
+
+fn report(input: &Input<'_>, document: &Document<'_>, site: &Site<'_>) -> Result<Report, Rejection> {
+    let scheme = if site.ssl.eq_ignore_ascii_case("true") { "https" } else { "http" };
+    let by_host = || asset::web(&format!("{scheme}://{}:{}", site.host.given()?, first([&*site.port, "80"])));
+    let origin = asset::web(&site.name).or_else(by_host);
+    let mut seen = HashSet::new();
+    let mut sightings = Vec::new();
+    for alert in &site.alerts {
+        let none = [Instance::default()];
+        let instances = if alert.instances.is_empty() { &none } else { &*alert.instances };
+        for instance in instances {
+            let sighting = sighting(alert, instance);
+            if seen.insert((sighting.rule.clone(), sighting.title.clone(), sighting.endpoint.clone().map(key))) {
+                sightings.push(sighting);
+            }
+        }
+    }
+    Ok(Report {
+        asset: asset_of::choose(input, Subject::Running, origin)?,
+        tool: "owasp zap".to_owned(),
+        tool_version: document.version.to_string(),
+        started_at: time::parse(&document.created).or_else(|| generated(&document.generated)),
+        classes: vec![FindingClass::Web],
+        sightings,
+        ..Report::default()
+    })
+}
+
+fn key(endpoint: Endpoint) -> (String, String, String) {
+    (endpoint.method, endpoint.path_template, endpoint.parameter)
+}
+
+fn sighting(alert: &Alert<'_>, instance: &Instance<'_>) -> Sighting {
+    let mut cwes = Vec::new();
+    cwe::collect(&alert.cwe, true, &mut cwes);
+    let (severity, confidence) = (alert.risk.0.map_or(-1, |n| n as i32), alert.confidence.0.map_or(-1, |n| n as i32));
+    let method = first([&*instance.method, "ANY"]).to_ascii_uppercase();
+    Sighting {
+        class: FindingClass::Web,
+        rule: alert.plugin.to_string(),
+        title: title::line(first([&*alert.name, &*alert.alert, &*alert.plugin])),
+        severity: match severity {
+            0 => Severity::Information,
+            1 => Severity::Low,
+            2 => Severity::Medium,
+            3 => Severity::High,
+            _ => Severity::Unknown,
+        },
+        confidence: match confidence {
+            1 => Severity::Low,
+            2 => Severity::Medium,
+            3 | 4 => Severity::High,
+            _ => Severity::Unknown,
+        },
+        // Confidence 0 is how people mark a false positive in ZAP.
+        status: if confidence == 0 { ToolStatus::Dismissed } else { ToolStatus::Open },
+        cwes: cwe::canonical(cwes),
+        endpoint: Some(Endpoint {
+            method,
+            path_template: path::url_template(&instance.uri),
+            parameter: instance.param.trim().to_owned(),
+        }),
+        ..Sighting::default()
+    }
+}
+
+/// `Sat, 7 Nov 2026 22:10:41`, in the language and the zone of the machine; only the English form is read, as UTC.
+fn generated(text: &str) -> Option<Millis> {
+    const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let mut words = text.split([' ', ',']).filter(|word| !word.is_empty()).skip(1);
+    let day: u8 = words.next()?.parse().ok()?;
+    let name = words.next()?.to_lowercase();
+    let month = MONTHS.iter().position(|month| name.starts_with(month))? + 1;
+    let (year, clock) = (words.next()?, words.next()?);
+    time::parse(&format!("{year}-{month:02}-{day:02}T{clock}Z"))
+}
+
+fn of_xml(root: &Element) -> Result<Document<'_>, Rejection> {
+    if root.name != "OWASPZAPReport" {
+        return Err(Rejection::new(code::MALFORMED, "the root element is not the OWASPZAPReport of ZAP"));
+    }
+    Ok(Document {
+        version: root.attribute("version").into(),
+        generated: root.attribute("generated").into(),
+        created: root.attribute("created").into(),
+        site: root.children("site").map(site_of).collect::<Vec<_>>().into(),
+    })
+}
+
+fn site_of(site: &Element) -> Site<'_> {
+    let alerts = site.children("alerts").flat_map(|alerts| alerts.children("alertitem"));
+    Site {
+        name: site.attribute("name").into(),
+        host: site.attribute("host").into(),
+        port: site.attribute("port").into(),
+        ssl: site.attribute("ssl").into(),
+        alerts: alerts.map(alert).collect::<Vec<_>>().into(),
+    }
+}
+
+fn instance(instance: &Element) -> Instance<'_> {
+    Instance { uri: instance.text("uri").into(), method: instance.text("method").into(), param: instance.text("param").into() }
+}
+
+fn alert(item: &Element) -> Alert<'_> {
+    let number = |name: &str| Number(item.text(name).parse().ok());
+    let instances: Vec<Instance<'_>> =
+        item.children("instances").flat_map(|instances| instances.children("instance")).map(instance).collect();
+    // Old versions have the one instance in the alert itself.
+    let own = Instance { uri: item.text("uri").into(), method: "".into(), param: item.text("param").into() };
+    let instances = if instances.is_empty() && !item.text("uri").is_empty() { vec![own] } else { instances };
+    Alert {
+        plugin: item.text("pluginid").into(),
+        alert: item.text("alert").into(),
+        name: item.text("name").into(),
+        risk: number("riskcode"),
+        confidence: number("confidence"),
+        cwe: item.text("cweid").into(),
+        instances: instances.into(),
+    }
 }

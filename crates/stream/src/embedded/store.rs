@@ -47,13 +47,14 @@ impl Store {
         check_format(directory)?;
         let database = Database::builder(directory.join("store"))
             .cache_size(settings.cache_bytes)
+            .worker_threads(std::env::var("ZZW").unwrap().parse().unwrap())
             .manual_journal_persist(true)
             .open()
             .map_err(|error| cannot_open(directory, error))?;
         let open = |name: &str| {
             database
                 .keyspace(name, || {
-                    KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES).manual_journal_persist(true)
+                    KeyspaceCreateOptions::default().max_memtable_size(std::env::var("ZZM").unwrap().parse::<u64>().unwrap() << 20).manual_journal_persist(true)
                 })
                 .map_err(|error| cannot_open(directory, error))
         };

@@ -1,0 +1,157 @@
+//! Restarts, rollbacks and repetitions change no outcome.
+
+use tributary_model::finding::FindingState;
+
+use super::*;
+
+/// A history that meets most of the stage: each step is one transaction.
+fn steps() -> Vec<Box<dyn Fn(&mut Harness)>> {
+    let ws = |id, rule: &str, asset: &str, tool: &str| finding(id, asset, tool, vulnerability(rule, "pkg:npm/ws@1.0.0"));
+    vec![
+        Box::new(move |harness| {
+            harness.apply(&ws(1, "CVE-2024-1", REPO, "trivy"));
+            harness.apply(&ws(2, "GHSA-aaaa", IMAGE, "grype"));
+            harness.apply(&finding(3, REPO, "codeql", weakness("sqli", 89, "src/Cart.java", 7)));
+        }),
+        Box::new(|harness| harness.know("component:shop", catalogue(1, "team-shop"))),
+        Box::new(|harness| harness.know("vuln:GHSA-aaaa", vec![alias("CVE-2024-1")])),
+        Box::new(|harness| deploy(harness, IMAGE)),
+        Box::new(move |harness| {
+            let mut fixed = ws(1, "CVE-2024-1", REPO, "trivy");
+            fixed.tracked.state = FindingState::Fixed;
+            harness.apply(&fixed);
+            harness.apply(&finding(4, REPO, "semgrep", weakness("sql", 564, "src/Cart.java", 7)));
+        }),
+        Box::new(|harness| harness.know("vuln:CVE-2024-1", kev())),
+        Box::new(|harness| {
+            let mut moved = finding(3, REPO, "codeql", weakness("sqli", 89, "src/Cart.java", 7));
+            moved.end = FindingEnd::Moved;
+            moved.moved_to = "store".to_owned();
+            harness.apply(&moved);
+        }),
+        Box::new(|harness| harness.know("vuln:GHSA-aaaa", Vec::new())),
+    ]
+}
+
+fn outcome(harness: &Harness) -> Vec<Output> {
+    harness.log.clone()
+}
+
+fn plain_run() -> Harness {
+    let mut harness = Harness::new();
+    for step in steps() {
+        step(&mut harness);
+        harness.settle();
+        harness.now += 1000;
+    }
+    harness.check_invariants();
+    harness
+}
+
+#[test]
+fn a_restart_after_any_step_emits_nothing_and_changes_no_outcome() {
+    let plain = plain_run();
+    for at in 0..steps().len() {
+        let mut harness = Harness::new();
+        for (number, step) in steps().into_iter().enumerate() {
+            step(&mut harness);
+            harness.settle();
+            if number == at {
+                let emitted = harness.restart();
+                assert!(emitted.is_empty(), "after step {at}: {emitted:?}");
+            }
+            harness.now += 1000;
+        }
+        let risks = |harness: &Harness| {
+            let view = |risk: &Risk| (risk.state, risk.revision, invariants::i3_view(risk));
+            harness.risks().iter().map(|(id, risk)| (*id, view(risk))).collect::<Vec<_>>()
+        };
+        assert_eq!(risks(&harness), risks(&plain), "restart after step {at}");
+        harness.check_invariants();
+    }
+}
+
+#[test]
+fn a_rollback_of_any_step_leaves_no_trace() {
+    let plain = plain_run();
+    for at in 0..steps().len() {
+        let mut harness = Harness::new();
+        for (number, step) in steps().into_iter().enumerate() {
+            step(&mut harness);
+            if number == at {
+                let mut out = Outputs::default();
+                let sizes = harness.stage.sizes();
+                harness.stage.settle(harness.now, &mut out).unwrap();
+                harness.stage.rollback();
+                assert!(harness.stage.sizes() != sizes || number > 0 || out.is_empty());
+                harness.offset = harness.offset.saturating_sub(delivered(&steps()[at]));
+                step(&mut harness);
+            }
+            harness.settle();
+            harness.now += 1000;
+        }
+        assert_eq!(outcome(&harness), outcome(&plain), "rollback of step {at}");
+    }
+}
+
+/// How many messages a step applies: redelivery has the same offsets.
+#[allow(clippy::borrowed_box)]
+fn delivered(step: &Box<dyn Fn(&mut Harness)>) -> u64 {
+    let mut harness = Harness::new();
+    step(&mut harness);
+    harness.offset
+}
+
+#[test]
+fn a_rollback_before_the_first_commit_keeps_what_was_restored() {
+    let mut harness = plain_run();
+    let findings = harness.findings.clone();
+    harness.log.clear(); // the risks are lost: everything has to be told again
+    harness.stage = Assess::new(estate_of(&harness.store));
+    for (key, value) in findings {
+        let message = harness.message(Topic::Findings, &key, Some(value));
+        harness.stage.load(&message).unwrap();
+    }
+    harness.stage.restored(harness.now);
+    let mut first = Outputs::default();
+    harness.stage.settle(harness.now, &mut first).unwrap();
+    harness.stage.rollback();
+    let mut second = Outputs::default();
+    harness.stage.settle(harness.now, &mut second).unwrap();
+    assert!(!first.is_empty());
+    assert_eq!(first.records(), second.records());
+}
+
+#[test]
+fn i2_what_was_applied_before_changes_nothing() {
+    let mut harness = plain_run();
+    for value in harness.findings.clone().into_values() {
+        let finding = Finding::decode(&value).unwrap();
+        assert!(harness.send(&[finding]).is_empty());
+    }
+    let entities: Vec<String> = ["component:shop", "vuln:CVE-2024-1", "vuln:GHSA-aaaa"].map(str::to_owned).to_vec();
+    harness.stage.notice(&entities, harness.now);
+    assert!(harness.settle().is_empty());
+}
+
+#[test]
+fn an_open_risk_whose_findings_are_gone_is_closed_by_a_restart() {
+    let mut harness = Harness::new();
+    harness.send(&[finding(1, REPO, "trivy", vulnerability("CVE-2024-1", "pkg:npm/ws@1.0.0"))]);
+    harness.findings.clear();
+    let emitted = harness.restart();
+    assert!(!emitted.is_empty());
+    assert!(harness.open().is_empty());
+    assert!(harness.restart().is_empty());
+}
+
+#[test]
+fn a_clock_that_jumps_back_breaks_no_chain() {
+    let mut harness = Harness::new();
+    for (at, step) in steps().into_iter().enumerate() {
+        harness.now = T0 + if at % 2 == 0 { 10_000 } else { -10_000 };
+        step(&mut harness);
+        harness.settle();
+    }
+    harness.check_invariants();
+}

@@ -1,0 +1,231 @@
+//! The INGEST service: raw topics → canonical records and positions, in one transaction. Stateless: nothing to restore.
+//!
+//! ```text
+//! raw.* ──(≤ batch_records, ≤ batch_bytes)──► normalise on `threads` ──(≤ transaction_bytes)──► commit
+//! ```
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tributary_model::record::RawClass;
+use tributary_model::{AvroRecord, Topic, reject::Reject};
+use tributary_stream::log::{Budget, Checkpoint, Log, LogError, Polled, Subscription, Transaction, Waker, Worker};
+use tributary_stream::{Message, Output, Outputs, Position};
+
+use crate::event::SecretHasher;
+use crate::grant::Grants;
+use crate::metrics;
+use crate::pipeline::{self, Context, RawRecord};
+
+/// Name of the consumer group.
+pub const GROUP: &str = "ingest";
+
+/// Pause after the log said "again": shorter would spin, longer would be seen in latency.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// Longest wait for records, after which the stop flag is looked at.
+const IDLE_WAIT: Duration = Duration::from_millis(500);
+
+/// Knobs of the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IngestSettings {
+    /// Most records of one poll.
+    pub batch_records: usize,
+    /// Most bytes of one poll: what is parsed at one time is about five times as large in memory.
+    pub batch_bytes: usize,
+    /// Outputs after which a transaction is committed before the batch is done.
+    pub transaction_bytes: usize,
+    /// Outputs of **one** record beyond which it is rejected: a transaction that no broker finishes in its timeout would
+    /// come again for ever.
+    pub record_outputs_bytes_max: usize,
+    /// Threads that normalise one batch.
+    pub threads: usize,
+    /// Largest body after decompression.
+    pub body_bytes_max: usize,
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        Self {
+            batch_records: 256,
+            batch_bytes: 16 << 20,
+            transaction_bytes: 16 << 20,
+            record_outputs_bytes_max: 512 << 20,
+            threads: 1,
+            body_bytes_max: crate::plain::BODY_BYTES_MAX,
+        }
+    }
+}
+
+/// What every worker of a process shares.
+#[derive(Clone)]
+pub struct Shared {
+    /// Who may say what.
+    pub grants: Arc<Grants>,
+    /// Turns secrets into HMACs.
+    pub secrets: Arc<dyn SecretHasher + Send + Sync>,
+    /// Knobs.
+    pub settings: IngestSettings,
+}
+
+impl Shared {
+    fn context(&self) -> Context<'_> {
+        Context { grants: &self.grants, secrets: self.secrets.as_ref(), body_bytes_max: self.settings.body_bytes_max }
+    }
+}
+
+/// One worker; owned by one thread.
+pub struct IngestWorker {
+    shared: Shared,
+    worker: Box<dyn Worker>,
+}
+
+impl IngestWorker {
+    /// Takes slot `slot` of `slots` in this process.
+    ///
+    /// # Errors
+    /// As [`Log::worker`].
+    pub fn new(log: &dyn Log, shared: Shared, slot: u32, slots: u32) -> Result<Self, LogError> {
+        let subscription = Subscription { group: GROUP.to_owned(), topics: Topic::RAW.to_vec(), slot, slots };
+        Ok(Self { shared, worker: log.worker(&subscription)? })
+    }
+
+    /// Rings this worker out of its wait: after setting the stop flag.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.worker.waker()
+    }
+
+    /// Works until told to stop. Every call blocks: own thread.
+    ///
+    /// # Errors
+    /// When the log is of no more use to this worker; a new worker goes on from what is committed.
+    pub fn run(&mut self, stop: &AtomicBool) -> Result<(), LogError> {
+        while !stop.load(Ordering::Relaxed) {
+            match self.turn(IDLE_WAIT) {
+                Ok(_) => {}
+                Err(LogError::Retry { what, .. }) => {
+                    tracing::warn!(what, "ingest waits for its log");
+                    self.worker.waker().wait(RETRY_PAUSE);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Polls once and commits what came; answers how many records that was.
+    ///
+    /// # Errors
+    /// [`LogError::Retry`] when nothing happened; [`LogError::Fatal`] when the worker is of no more use.
+    pub fn turn(&mut self, wait: Duration) -> Result<usize, LogError> {
+        let settings = self.shared.settings;
+        let budget = Budget { records: settings.batch_records, bytes: settings.batch_bytes, wait };
+        let messages = match self.worker.poll(budget)? {
+            Polled::Batch(messages) => messages,
+            Polled::Assigned(partitions) => {
+                self.worker.start(&partitions)?;
+                return Ok(0);
+            }
+            Polled::Revoked(_) => return Ok(0),
+        };
+        match self.process(&messages) {
+            Ok(()) => Ok(messages.len()),
+            // Nothing of the open transaction happened: the same records come again.
+            Err(LogError::Abort { .. } | LogError::Retry { .. }) => self.worker.rewind().map(|()| 0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Normalises in parallel, commits in order, in transactions of bounded size.
+    fn process(&mut self, messages: &[Message]) -> Result<(), LogError> {
+        // As many at a time as there are threads: what is normalised but not committed is held in memory.
+        let mut open = OpenTransaction::default();
+        for group in messages.chunks(self.shared.settings.threads.max(1)) {
+            for (message, outputs) in group.iter().zip(self.normalise(group)) {
+                open.add(message, outputs);
+                if open.bytes >= self.shared.settings.transaction_bytes {
+                    self.commit(&mut open)?;
+                }
+            }
+        }
+        self.commit(&mut open)
+    }
+
+    fn normalise(&self, group: &[Message]) -> Vec<Vec<Output>> {
+        let shared = &self.shared;
+        if let [message] = group {
+            return vec![records_of(shared, message)];
+        }
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = group.iter().map(|message| scope.spawn(move || records_of(shared, message))).collect();
+            // `records_of` catches panics; should joining fail all the same, the message is done again here.
+            let results = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+            results.zip(group).map(|(result, message)| result.unwrap_or_else(|_| records_of(shared, message))).collect()
+        })
+    }
+
+    fn commit(&mut self, open: &mut OpenTransaction) -> Result<(), LogError> {
+        let done = std::mem::take(open);
+        if done.positions.is_empty() {
+            return Ok(());
+        }
+        let checkpoints = done.positions.into_iter().map(|((topic, partition), next)| Checkpoint {
+            position: Position { topic, partition, next },
+            note: Bytes::new(),
+        });
+        let events = done.outputs.len();
+        self.worker.commit(Transaction { checkpoints: checkpoints.collect(), outputs: done.outputs })?;
+        metrics::committed(done.records, done.bytes_in, events);
+        Ok(())
+    }
+}
+
+/// What will be committed together, and the positions that it covers.
+#[derive(Default)]
+struct OpenTransaction {
+    outputs: Vec<Output>,
+    positions: BTreeMap<(Topic, u32), u64>,
+    bytes: usize,
+    bytes_in: usize,
+    records: usize,
+}
+
+impl OpenTransaction {
+    fn add(&mut self, message: &Message, outputs: Vec<Output>) {
+        self.positions.insert((message.topic, message.partition), message.offset + 1);
+        self.bytes_in += message.value.as_ref().map_or(0, Bytes::len);
+        self.bytes += outputs.iter().map(|output| output.value.as_ref().map_or(0, Bytes::len)).sum::<usize>();
+        self.records += 1;
+        self.outputs.extend(outputs);
+    }
+}
+
+/// The canonical records of a message, encoded. Never panics, and never empty for a message of a raw topic.
+fn records_of(shared: &Shared, message: &Message) -> Vec<Output> {
+    let Some(record) = RawRecord::from_message(message) else { return Vec::new() };
+    let bytes_max = shared.settings.record_outputs_bytes_max;
+    // Normalisers are caught inside; this catches the encoding of what they made.
+    let outputs = catch_unwind(AssertUnwindSafe(|| pipeline::outputs(&record, &shared.context())));
+    let outputs = match outputs {
+        Ok(outputs) if outputs.bytes() <= bytes_max => outputs,
+        Ok(outputs) => pipeline::too_large_outputs(&record, outputs.bytes(), bytes_max),
+        Err(_) => pipeline::fault_outputs(&record),
+    };
+    count_rejects(record.class, &outputs);
+    outputs.into_records()
+}
+
+fn count_rejects(class: RawClass, outputs: &Outputs) {
+    for output in outputs.records().iter().filter(|output| output.topic == Topic::Rejects) {
+        if let Some(reject) = output.value.as_deref().and_then(|value| Reject::decode(value).ok()) {
+            metrics::rejected(class, &reject.code);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

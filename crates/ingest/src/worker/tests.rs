@@ -1,0 +1,112 @@
+//! The worker over the embedded log: what is committed together, what comes again, what never stops a partition.
+
+use tributary_model::observation::Observation;
+use tributary_model::record::header;
+use tributary_stream::clock::ManualClock;
+use tributary_stream::log::{Reader, Start};
+use tributary_stream::{EmbeddedLog, EmbeddedSettings};
+
+use super::*;
+use crate::secret::HmacHasher;
+
+fn shared(settings: IngestSettings) -> Shared {
+    let secrets = Arc::new(HmacHasher::new(&[7; 32]).unwrap());
+    Shared { grants: Arc::new(Grants::everything()), secrets, settings }
+}
+
+fn open(directory: &std::path::Path) -> EmbeddedLog {
+    let settings = EmbeddedSettings { partitions: 2, ..EmbeddedSettings::default() };
+    EmbeddedLog::open(directory, settings, Arc::new(ManualClock::at(1_000))).unwrap()
+}
+
+fn raw(class: RawClass, key: &str, body: &str) -> Output {
+    let headers = vec![(header::REPO.to_owned(), "github.com/acme/shop".to_owned())];
+    Output { topic: class.topic(), partition_key: key.into(), key: key.to_owned().into(), value: Some(body.to_owned().into()), headers }
+}
+
+/// Works until everything that is on the log now is committed.
+fn drain(log: &EmbeddedLog, worker: &mut IngestWorker, records: usize) {
+    let mut done = 0;
+    for _ in 0..1000 {
+        done += worker.turn(Duration::from_millis(20)).unwrap();
+        if done >= records {
+            break;
+        }
+    }
+    assert_eq!(done, records, "{:?}", log.committed(GROUP).unwrap());
+}
+
+fn read(log: &EmbeddedLog, topic: Topic) -> Vec<Message> {
+    let partitions: Vec<(Topic, u32)> = (0..log.partitions(topic)).map(|partition| (topic, partition)).collect();
+    let mut reader: Box<dyn Reader> = log.reader(&partitions, &Start::Beginning).unwrap();
+    let budget = Budget { records: 10_000, bytes: 64 << 20, wait: Duration::ZERO };
+    let mut messages = Vec::new();
+    loop {
+        let read = reader.read(budget).unwrap();
+        messages.extend(read.messages);
+        if read.at_end {
+            return messages;
+        }
+    }
+}
+
+const SEMGREP: &str = r#"{"version":"1.100.0","results":[{"check_id":"python.eval","path":"app/views.py","start":{"line":3,"col":1},"end":{"line":3,"col":9},"extra":{"message":"eval of input","severity":"ERROR","metadata":{},"lines":"eval(x)"}}],"errors":[],"paths":{"scanned":["app/views.py"]}}"#;
+
+#[test]
+fn every_record_becomes_events_or_one_reject_and_positions_move() {
+    for threads in [1, 3] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = open(directory.path());
+        let bodies = ["", "{", "nonsense", SEMGREP, "{\"took\":1}", "* @acme/platform\n", SEMGREP];
+        let records = bodies.iter().enumerate().map(|(n, body)| raw(RawClass::ALL[n], &format!("k{n}"), body)).collect();
+        log.producer().unwrap().append(records).unwrap();
+        let settings = IngestSettings { threads, transaction_bytes: 1, ..IngestSettings::default() };
+        let mut worker = IngestWorker::new(&log, shared(settings), 0, 1).unwrap();
+        drain(&log, &mut worker, bodies.len());
+        let rejects: Vec<Reject> = read(&log, Topic::Rejects).iter().map(|m| Reject::decode(m.value.as_ref().unwrap()).unwrap()).collect();
+        let mut codes: Vec<&str> = rejects.iter().map(|reject| reject.code.as_str()).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, ["empty", "truncated", "unknown_format", "unknown_format"]);
+        let seen: Vec<Observation> =
+            read(&log, Topic::Observations).iter().map(|m| Observation::decode(m.value.as_ref().unwrap()).unwrap()).collect();
+        assert_eq!(seen.len(), 2);
+        assert_eq!(seen[0].scan.as_ref().unwrap().scan_id, seen[1].scan.as_ref().unwrap().scan_id, "the same report");
+        assert!(!read(&log, Topic::Facts).is_empty());
+        // A new worker finds nothing left to do.
+        let before = read(&log, Topic::Rejects).len();
+        let mut next = IngestWorker::new(&log, shared(settings), 0, 1).unwrap();
+        for _ in 0..3 {
+            assert_eq!(next.turn(Duration::ZERO).unwrap(), 0);
+        }
+        assert_eq!(read(&log, Topic::Rejects).len(), before);
+    }
+}
+
+#[test]
+fn a_record_that_makes_too_much_is_a_reject() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    let result = &SEMGREP[SEMGREP.find("{\"check_id").unwrap()..SEMGREP.find("],\"errors").unwrap()];
+    let many = SEMGREP.replace(result, &vec![result; 50].join(","));
+    log.producer().unwrap().append(vec![raw(RawClass::Scanner, "a", &many), raw(RawClass::Catalog, "b", "* @acme/x\n")]).unwrap();
+    let settings = IngestSettings { record_outputs_bytes_max: 1_000, ..IngestSettings::default() };
+    let mut worker = IngestWorker::new(&log, shared(settings), 0, 1).unwrap();
+    drain(&log, &mut worker, 2);
+    let rejects = read(&log, Topic::Rejects);
+    assert_eq!(rejects.len(), 1);
+    assert_eq!(Reject::decode(rejects[0].value.as_ref().unwrap()).unwrap().code, "too_large");
+    assert_eq!(read(&log, Topic::Facts).len(), 1, "the record behind it went on");
+}
+
+#[test]
+fn a_worker_stops_when_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    let mut worker = IngestWorker::new(&log, shared(IngestSettings::default()), 0, 1).unwrap();
+    let (waker, stop) = (worker.waker(), Arc::new(AtomicBool::new(false)));
+    let flag = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || worker.run(&flag));
+    stop.store(true, Ordering::Relaxed);
+    waker.ring();
+    assert!(thread.join().unwrap().is_ok());
+}

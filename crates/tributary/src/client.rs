@@ -1,0 +1,117 @@
+//! The command line's side of HTTP: a running Tributary, ClickHouse, a mirror of feeds.
+
+use std::io::Read;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::de::DeserializeOwned;
+
+use crate::cli::ServerArgs;
+use crate::config::Config;
+
+/// A running Tributary.
+pub struct Client {
+    agent: ureq::Agent,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// A client for the address given on the command line, else the configured one.
+    pub fn new(server: &ServerArgs, config: &Config) -> Self {
+        let base = server.url.clone().unwrap_or_else(|| format!("http://{}", config.intake.listen));
+        Self { agent: agent(), base: base.trim_end_matches('/').to_owned(), token: server.token.clone() }
+    }
+
+    /// GETs JSON.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let mut body = Vec::new();
+        self.stream(path)?.read_to_end(&mut body).with_context(|| format!("{}{path}", self.base))?;
+        serde_json::from_slice(&body).with_context(|| format!("{}{path} answered something else than JSON", self.base))
+    }
+
+    /// GETs a stream of bytes.
+    pub fn stream(&self, path: &str) -> anyhow::Result<Box<dyn Read>> {
+        let url = format!("{}{path}", self.base);
+        let mut request = self.agent.get(&url);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", &format!("Bearer {token}"));
+        }
+        let response = request.call().map_err(|error| self.unreachable(&error))?;
+        self.answer(response)
+    }
+
+    /// POSTs a body with headers; answers status and JSON.
+    pub fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, String)],
+        body: &[u8],
+    ) -> anyhow::Result<(u16, serde_json::Value)> {
+        let url = format!("{}{path}", self.base);
+        let mut request = self.agent.post(&url).header("content-type", "application/octet-stream");
+        for (name, value) in headers {
+            request = request.header(*name, value.as_str());
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", &format!("Bearer {token}"));
+        }
+        let response = request.send(body).map_err(|error| self.unreachable(&error))?;
+        let status = response.status().as_u16();
+        let mut text = String::new();
+        response.into_body().into_reader().read_to_string(&mut text)?;
+        Ok((status, serde_json::from_str(&text).unwrap_or_else(|_| serde_json::Value::String(text))))
+    }
+
+    fn answer(&self, response: ureq::http::Response<ureq::Body>) -> anyhow::Result<Box<dyn Read>> {
+        let status = response.status();
+        let mut reader = response.into_body().into_reader();
+        if status.is_success() || status.as_u16() == 503 {
+            return Ok(Box::new(reader));
+        }
+        let mut text = String::new();
+        reader.read_to_string(&mut text)?;
+        bail!("{}", problem(&text).unwrap_or(format!("{} answered {status}", self.base)))
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> anyhow::Error {
+        anyhow::anyhow!(
+            "no Tributary answers at {} ({error}); start one with `tributary up`, or name it with --url",
+            self.base
+        )
+    }
+}
+
+/// `error` and `fix` of a JSON error, as one sentence.
+pub fn problem(text: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let error = value.get("error")?.as_str()?;
+    Some(match value.get("fix").and_then(|fix| fix.as_str()).filter(|fix| !fix.is_empty()) {
+        Some(fix) => format!("{error}; {fix}"),
+        None => error.to_owned(),
+    })
+}
+
+/// An HTTP client that treats statuses as answers and never waits for ever.
+pub fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(Duration::from_secs(5)))
+        .timeout_global(None)
+        .user_agent(concat!("tributary/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
+}
+
+/// Percent-encodes a query value.
+pub fn encode(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(byte as char);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

@@ -1,0 +1,101 @@
+//! `top`, `show`, `explain`, `tail`, `status`: questions to a running Tributary.
+
+use std::io::{BufRead, BufReader, Write};
+
+use anyhow::Context;
+use serde_json::Value;
+use tributary_correlate::assess::explain;
+use tributary_model::risk::Risk;
+
+use crate::cli::{RiskArgs, StatusArgs, TailArgs, TopArgs};
+use crate::client::{Client, encode};
+use crate::config::Config;
+use crate::print;
+use crate::status::Status;
+
+/// `top`: what to fix first.
+pub fn top(args: &TopArgs, config: &Config) -> anyhow::Result<u8> {
+    let mut path = format!("/v1/risks?limit={}", args.limit);
+    for (name, value) in [("owner", &args.owner), ("component", &args.component)] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", encode(value)));
+        }
+    }
+    let risks: Vec<Value> = Client::new(&args.server, config).get(&path)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        for risk in &risks {
+            writeln!(out, "{risk}")?;
+        }
+    } else if risks.is_empty() {
+        writeln!(
+            out,
+            "No open risk is known. `tributary status` says what was received, and the page lists what nobody scans."
+        )?;
+    } else {
+        print::risks(&mut out, &risks)?;
+        writeln!(out, "\n`tributary explain ID` says why a risk is where it is.")?;
+    }
+    Ok(0)
+}
+
+fn risk(args: &RiskArgs, config: &Config) -> anyhow::Result<Risk> {
+    Client::new(&args.server, config).get(&format!("/v1/risks/{}", encode(&args.risk)))
+}
+
+/// `show`: one risk.
+pub fn show(args: &RiskArgs, config: &Config) -> anyhow::Result<u8> {
+    let risk = risk(args, config)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&risk)?)?;
+    } else {
+        print::risk(&mut out, &risk)?;
+    }
+    Ok(0)
+}
+
+/// `explain`: the whole derivation in words.
+pub fn explain(args: &RiskArgs, config: &Config) -> anyhow::Result<u8> {
+    let risk = risk(args, config)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let object = serde_json::json!({
+            "risk": risk.risk, "band": risk.band, "score": risk.score,
+            "decision": risk.decision, "contributions": risk.contributions, "inputs_digest": risk.inputs_digest,
+        });
+        writeln!(out, "{object:#}")?;
+    } else {
+        writeln!(out, "{}", explain::explain(&risk))?;
+    }
+    Ok(0)
+}
+
+/// `tail`: a topic as JSON lines.
+pub fn tail(args: &TailArgs, config: &Config) -> anyhow::Result<u8> {
+    let mut path = format!("/v1/topics/{}?follow={}", encode(&args.topic), args.follow);
+    if let Some(limit) = args.limit {
+        path.push_str(&format!("&limit={limit}"));
+    }
+    let reader = BufReader::new(Client::new(&args.server, config).stream(&path)?);
+    let mut out = std::io::stdout().lock();
+    for line in reader.lines() {
+        // A reader that went away (`| head`) is no error.
+        if writeln!(out, "{}", line.context("the stream broke off")?).is_err() {
+            break;
+        }
+    }
+    Ok(0)
+}
+
+/// `status`: health of the pipeline; exit code 1 when it is not ready.
+pub fn status(args: &StatusArgs, config: &Config) -> anyhow::Result<u8> {
+    let text: Value = Client::new(&args.server, config).get("/v1/status")?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{text:#}")?;
+    } else {
+        print::status(&mut out, &serde_json::from_value::<Status>(text.clone())?, &text["funnel"])?;
+    }
+    Ok(u8::from(text["ready"] != Value::Bool(true)))
+}

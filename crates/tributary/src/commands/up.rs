@@ -1,0 +1,172 @@
+//! `up`: everything in one process, durable under one directory.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tributary_ingest::event::SecretHasher;
+use tributary_ingest::grant::{GrantConfig, Grants, Unlisted};
+use tributary_ingest::intake::{self, Intake, IntakeSettings};
+use tributary_stream::Clock;
+use tributary_stream::clock::SystemClock;
+
+use crate::cli::UpArgs;
+use crate::config::Config;
+use crate::engine::{self, Analytics, Source};
+use crate::river::River;
+use crate::server::{self, Shared};
+use crate::telemetry;
+
+/// How long open requests may take after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Runs until SIGTERM or Ctrl-C.
+pub fn run(args: &UpArgs, config: &Config) -> anyhow::Result<u8> {
+    let mut config = config.clone();
+    if let Some(data) = &args.data {
+        config.data.clone_from(data);
+    }
+    if let Some(listen) = &args.listen {
+        config.intake.listen.clone_from(listen);
+    }
+    if let Some(listen) = &args.clickhouse_listen {
+        config.clickhouse.listen.clone_from(listen);
+    }
+    config.check()?;
+    let metrics = telemetry::metrics()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let grants = grants(&config)?;
+    let report_max = (config.intake.report_max_mib as usize) << 20;
+    let river = River::start(&config.data, Arc::new(grants), report_max, &clock)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let analytics = analytics(args, &config, &river, &clock, &runtime)?;
+    let outcome = serve(&runtime, &river, &config, Some(metrics));
+    if let Some(analytics) = analytics {
+        analytics.stop();
+    }
+    runtime.shutdown_timeout(DRAIN);
+    river.stop();
+    outcome.map(|()| 0)
+}
+
+/// Grants as configured; without any, loopback may say everything.
+pub fn grants(config: &Config) -> anyhow::Result<Grants> {
+    let configs: Vec<GrantConfig> = config.credentials.clone();
+    let unlisted = if configs.is_empty() { Unlisted::Everything } else { Unlisted::Nothing };
+    Ok(Grants::new(&configs, unlisted)?)
+}
+
+fn analytics(
+    args: &UpArgs,
+    config: &Config,
+    river: &River,
+    clock: &Arc<dyn Clock>,
+    runtime: &tokio::runtime::Runtime,
+) -> anyhow::Result<Option<Analytics>> {
+    let source = Source {
+        log: Arc::clone(&river.log),
+        clock: Arc::clone(clock),
+        health: river.health.clone(),
+        runtime: runtime.handle().clone(),
+    };
+    if args.no_engine {
+        return Ok(None);
+    }
+    if !config.clickhouse.url.is_empty() {
+        return Analytics::external(&config.clickhouse, source).map(Some);
+    }
+    match engine::library(&config.clickhouse) {
+        Ok(library) => Analytics::bundled(&config.clickhouse, library, &config.data, source).map(Some),
+        Err(reason) => {
+            tracing::warn!(reason, "no ClickHouse engine: everything works but SQL; rows are written once it is there");
+            Ok(None)
+        }
+    }
+}
+
+/// Serves intake, page and API until SIGTERM or Ctrl-C, then drains.
+pub fn serve(
+    runtime: &tokio::runtime::Runtime,
+    river: &River,
+    config: &Config,
+    metrics: Option<PrometheusHandle>,
+) -> anyhow::Result<()> {
+    let listen: SocketAddr = config.intake.listen.parse().context("intake.listen")?;
+    let metrics = match metrics {
+        Some(metrics) => metrics,
+        None => telemetry::metrics()?,
+    };
+    let shared = Shared {
+        log: Arc::clone(&river.log),
+        producer: Arc::clone(&river.producer),
+        view: river.view.clone(),
+        health: river.health.clone(),
+        metrics,
+    };
+    let secret = &config.intake.github_webhook_secret;
+    let settings = IntakeSettings {
+        body_bytes_max: (config.intake.report_max_mib as usize) << 20,
+        token_required: !listen.ip().is_loopback(),
+        github_secret: (!secret.is_empty()).then(|| secret.clone().into_bytes()),
+        ..IntakeSettings::default()
+    };
+    let intake = Intake::new(
+        settings,
+        Arc::clone(&river.producer),
+        Arc::new(grants(config)?),
+        Arc::clone(&river.secrets) as Arc<dyn SecretHasher + Send + Sync>,
+        Arc::new(SystemClock),
+    );
+    runtime.block_on(async {
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
+        announce(listener.local_addr()?, river, config)?;
+        let app = server::router(shared).merge(intake::router(Arc::new(intake)));
+        let (begin, mut begun) = tokio::sync::watch::channel(false);
+        let signal = async move {
+            interrupted().await;
+            tracing::info!("draining");
+            begin.send_replace(true);
+        };
+        let serving = axum::serve(listener, app).with_graceful_shutdown(signal).into_future();
+        tokio::select! {
+            served = serving => served.context("the HTTP server stopped"),
+            () = async { drop(begun.wait_for(|begun| *begun).await); tokio::time::sleep(DRAIN).await } => Ok(()),
+        }
+    })
+}
+
+async fn interrupted() {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match terminate {
+        Ok(mut terminate) => {
+            tokio::select! { _ = terminate.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
+        }
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+/// Says where everything is and what to try next; on stderr, because it is not a result.
+fn announce(address: SocketAddr, river: &River, config: &Config) -> anyhow::Result<()> {
+    let sql = river.health.status().sql_url;
+    let mut err = std::io::stderr().lock();
+    writeln!(err, "Tributary {}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(err, "  page      http://{address}/")?;
+    writeln!(err, "  intake    POST http://{address}/v1/events/scanner")?;
+    if sql.is_empty() {
+        writeln!(err, "  SQL       none: the ClickHouse engine is not installed (make engine)")?;
+    } else {
+        writeln!(err, "  SQL       {sql}  user analyst")?;
+    }
+    writeln!(err, "  data      {}", config.data.display())?;
+    writeln!(
+        err,
+        "Try: tributary publish REPORT… · tributary top · tributary query 'SELECT * FROM open_risks LIMIT 10'"
+    )?;
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Configuration: one versioned file and `TRIBUTARY__SECTION__KEY` variables; unknown keys refused, every value checked
+//! before anything starts. The only place that reads the environment.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use tributary_ingest::grant::{GrantConfig, Grants, Unlisted};
+
+use crate::cli::LogFormat;
+
+/// Version of the file's shape that this build reads.
+pub const CONFIG_VERSION: u32 = 1;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Shape of the file.
+    pub version: u32,
+    /// Directory that holds everything.
+    pub data: PathBuf,
+    /// Intake, page and API.
+    pub intake: Intake,
+    /// Analysts' endpoint.
+    pub clickhouse: ClickHouse,
+    /// Logs.
+    pub log: Log,
+    /// Credentials of producers. Empty: loopback needs none.
+    pub credentials: Vec<GrantConfig>,
+}
+
+/// Intake settings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Intake {
+    /// Address.
+    pub listen: String,
+    /// Largest report after decompression, MiB.
+    pub report_max_mib: u32,
+    /// Secret of GitHub webhooks; when set, every webhook must be signed.
+    #[serde(skip_serializing)]
+    pub github_webhook_secret: String,
+}
+
+/// ClickHouse settings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClickHouse {
+    /// Address at which `up` serves the bundled engine.
+    pub listen: String,
+    /// An external ClickHouse instead of the bundled engine; empty: bundled.
+    pub url: String,
+    /// Database.
+    pub database: String,
+    /// User that may write (external ClickHouse only).
+    pub user: String,
+    /// Its password.
+    #[serde(skip_serializing)]
+    pub password: String,
+    /// Password of the read-only user `analyst`; empty: none is needed on loopback.
+    #[serde(skip_serializing)]
+    pub analyst_password: String,
+    /// Where `libchdb.so` is; empty: the default cache.
+    pub engine: PathBuf,
+    /// Memory cap of the bundled engine, MiB.
+    pub memory_max_mib: u32,
+}
+
+/// Log settings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Level or filter.
+    pub level: String,
+    /// Format; absent: text on a terminal, JSON elsewhere.
+    pub format: Option<LogFormat>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            version: CONFIG_VERSION,
+            data: PathBuf::from("data"),
+            intake: Intake::default(),
+            clickhouse: ClickHouse::default(),
+            log: Log::default(),
+            credentials: Vec::new(),
+        }
+    }
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8740".to_owned(), report_max_mib: 64, github_webhook_secret: String::new() }
+    }
+}
+
+impl Default for ClickHouse {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8123".to_owned(),
+            url: String::new(),
+            database: String::new(),
+            user: String::new(),
+            password: String::new(),
+            analyst_password: String::new(),
+            engine: PathBuf::new(),
+            memory_max_mib: 2048,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: None }
+    }
+}
+
+/// Reads the file (if any) and the environment over the defaults, and checks every value.
+pub fn load(file: Option<&Path>) -> anyhow::Result<Config> {
+    let default = Path::new("tributary.toml");
+    let file = file.or_else(|| default.exists().then_some(default));
+    let mut builder = config::Config::builder();
+    if let Some(file) = file {
+        builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
+    }
+    let environment =
+        config::Environment::with_prefix("TRIBUTARY").prefix_separator("__").separator("__").try_parsing(true);
+    let origin = || file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
+    let read = builder.add_source(environment).build().with_context(|| format!("cannot read {}", origin()))?;
+    let config: Config = read.try_deserialize().with_context(|| format!("cannot use {}", origin()))?;
+    config.check().with_context(|| format!("cannot use {}", origin()))?;
+    Ok(config)
+}
+
+impl Config {
+    /// Checks what types cannot say.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if self.version != CONFIG_VERSION {
+            bail!("version = {}: this build reads version {CONFIG_VERSION}", self.version);
+        }
+        let listen = address("intake.listen", &self.intake.listen)?;
+        address("clickhouse.listen", &self.clickhouse.listen)?;
+        if !listen.ip().is_loopback() && self.credentials.is_empty() {
+            bail!(
+                "intake.listen = {listen} is not loopback: configure at least one [[credentials]] entry, or listen on 127.0.0.1"
+            );
+        }
+        if !(1..=4096).contains(&self.intake.report_max_mib) {
+            bail!("intake.report_max_mib = {}: between 1 and 4096", self.intake.report_max_mib);
+        }
+        if self.clickhouse.memory_max_mib < 512 {
+            bail!("clickhouse.memory_max_mib = {}: the engine needs at least 512", self.clickhouse.memory_max_mib);
+        }
+        Grants::new(&self.credentials, Unlisted::Nothing).context("[[credentials]]")?;
+        Ok(())
+    }
+}
+
+fn address(key: &str, text: &str) -> anyhow::Result<SocketAddr> {
+    text.parse().with_context(|| format!("{key} = {text:?} is not an address like 127.0.0.1:8740"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> anyhow::Result<Config> {
+        let directory = tempfile::tempdir()?;
+        let file = directory.path().join("t.toml");
+        std::fs::write(&file, text)?;
+        load(Some(&file))
+    }
+
+    #[test]
+    fn the_defaults_are_usable() {
+        assert_eq!(read("version = 1").unwrap().intake.listen, "127.0.0.1:8740");
+    }
+
+    #[test]
+    fn mistakes_are_named_before_anything_starts() {
+        let error = |text| format!("{:#}", read(text).unwrap_err());
+        assert!(error("[intake]\nlisten_on = 'x'").contains("listen_on"));
+        assert!(error("version = 9").contains("version"));
+        assert!(error("[intake]\nlisten = '0.0.0.0:1'").contains("credentials"));
+        assert!(error("[intake]\nlisten = 'here'").contains("intake.listen"));
+        assert!(error("[clickhouse]\nmemory_max_mib = 1").contains("memory_max_mib"));
+    }
+}

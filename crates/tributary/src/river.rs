@@ -1,0 +1,184 @@
+//! The whole pipeline in one process, on the embedded log: what `up` and `demo` run.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use tributary_correlate::graph::Graph;
+use tributary_correlate::{assess, relate, remedy, track};
+use tributary_ingest::event::SecretHasher;
+use tributary_ingest::grant::Grants;
+use tributary_ingest::secret::HmacHasher;
+use tributary_ingest::worker::{self, IngestSettings, IngestWorker};
+use tributary_model::Topic;
+use tributary_model::record::{Extensions, RawClass, header};
+use tributary_stream::log::{Log, Producer, Waker};
+use tributary_stream::stage::{ASSESS, RELATE, REMEDY, TRACK};
+use tributary_stream::stage_loop::{Pipeline, PipelineSettings, StageSpec};
+use tributary_stream::{BroadcastStore, Clock, EmbeddedLog, EmbeddedSettings, Output};
+
+use crate::keys;
+use crate::status::{Engine, Health};
+use crate::view::View;
+
+/// The pipeline, running.
+pub struct River {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// Turns secrets into HMACs.
+    pub secrets: Arc<HmacHasher>,
+    /// Appends raw records.
+    pub producer: Arc<dyn Producer>,
+    /// The summary.
+    pub view: View,
+    /// How it is.
+    pub health: Health,
+    pipeline: Arc<Pipeline>,
+    stop: Arc<AtomicBool>,
+    bell: Waker,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// The four stages, each with the factory of its state. One graph and one estate serve every partition of a process.
+pub fn stages() -> Vec<StageSpec> {
+    let shared: Arc<OnceLock<(Arc<Graph>, Arc<assess::Estate>)>> = Arc::default();
+    let of_store = move |store: Arc<BroadcastStore>| {
+        let made = shared.get_or_init(|| {
+            let graph = Arc::new(Graph::new(Arc::clone(&store)));
+            (Arc::clone(&graph), Arc::new(assess::Estate::new(store, graph)))
+        });
+        (Arc::clone(&made.0), Arc::clone(&made.1))
+    };
+    let for_assess = of_store.clone();
+    vec![
+        StageSpec::new(RELATE, |_, _| Box::new(relate::Relate::new())),
+        StageSpec::new(TRACK, move |_, store| Box::new(track::Track::new(of_store(store).0))),
+        StageSpec::new(ASSESS, move |_, store| Box::new(assess::Assess::new(for_assess(store).1))),
+        StageSpec::new(REMEDY, |_, _| Box::new(remedy::Remedy::new())),
+    ]
+}
+
+impl River {
+    /// Opens the log under `data` and starts INGEST and the four stages.
+    pub fn start(
+        data: &Path,
+        grants: Arc<Grants>,
+        report_bytes_max: usize,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+        let hasher = Arc::new(keys::secret_hasher(data)?);
+        let log = EmbeddedLog::open(&data.join("log"), EmbeddedSettings::default(), Arc::clone(clock)).with_context(
+            || format!("cannot open the log under {}; is another tributary running there?", data.display()),
+        )?;
+        let log: Arc<dyn Log> = Arc::new(log);
+        let pipeline = Pipeline::start(Arc::clone(&log), stages(), Arc::clone(clock), PipelineSettings { workers: 1 })?;
+        let pipeline = Arc::new(pipeline);
+        let stop = Arc::new(AtomicBool::new(false));
+        let view = View::default();
+        let ready = Arc::clone(&pipeline);
+        let health = Health::new(Arc::clone(&log), view.clone(), move || ready.is_ready());
+        let shared = worker::Shared {
+            grants,
+            secrets: Arc::clone(&hasher) as Arc<dyn SecretHasher + Send + Sync>,
+            settings: IngestSettings { body_bytes_max: report_bytes_max, ..IngestSettings::default() },
+        };
+        let ingest = IngestWorker::new(log.as_ref(), shared, 0, 1)?;
+        let bell = ingest.waker();
+        let threads = vec![view.follow(&log, &stop)?, spawn_ingest(ingest, &stop, &health)?];
+        let producer = log.producer()?;
+        Ok(Self { log, secrets: hasher, producer, view, health, pipeline, stop, bell, threads })
+    }
+
+    /// Appends one raw record.
+    pub fn append(&self, class: RawClass, ext: &Extensions, body: Vec<u8>) -> anyhow::Result<()> {
+        self.producer.append(vec![raw_output(class, ext, body)])?;
+        Ok(())
+    }
+
+    /// Waits until INGEST and the four stages are done with everything that was appended.
+    pub fn wait_stages(&self, at_most: Duration) -> anyhow::Result<()> {
+        // In the order of the flow: what INGEST is done with, the stages have or will have.
+        self.wait(at_most, || Ok(self.health.lag("ingest", &Topic::RAW) == 0 && self.pipeline.is_idle()?))
+    }
+
+    /// Waits until ClickHouse has everything too, where it serves, and the summary shows it.
+    pub fn wait_idle(&self, at_most: Duration) -> anyhow::Result<()> {
+        self.wait_stages(at_most)?;
+        let is_stored =
+            || self.health.engine() == Engine::Absent || self.health.lag("sink", tributary_sink::rows::TOPICS) == 0;
+        self.wait(at_most, || Ok(is_stored()))?;
+        self.view.wait_for(&self.log.ends(&crate::view::TOPICS)?, at_most)
+    }
+
+    fn wait(&self, at_most: Duration, is_done: impl Fn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let bell = Waker::default();
+        while !is_done()? {
+            if self.health.has_failed() {
+                bail!("{}", self.health.status().problems.join("; "));
+            }
+            if begun.elapsed() > at_most {
+                bail!("the pipeline did not come to rest within {} s", at_most.as_secs());
+            }
+            bell.wait(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    /// A clock was set: timers may be due.
+    pub fn ring(&self) {
+        self.pipeline.ring();
+    }
+
+    /// Whether every stage is restored.
+    pub fn is_ready(&self) -> bool {
+        self.pipeline.is_ready()
+    }
+
+    /// Finishes what is in hand and stops.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.bell.ring();
+        for thread in self.threads {
+            // A panic was reported by the panic hook, and its transaction never committed.
+            drop(thread.join());
+        }
+        drop(self.health);
+        if let Some(pipeline) = Arc::into_inner(self.pipeline) {
+            pipeline.stop();
+        }
+    }
+}
+
+fn spawn_ingest(mut ingest: IngestWorker, stop: &Arc<AtomicBool>, health: &Health) -> anyhow::Result<JoinHandle<()>> {
+    let (stop, health) = (Arc::clone(stop), health.clone());
+    let work = move || {
+        if let Err(error) = ingest.run(&stop) {
+            health.fail(format!("ingest stopped: {error}"));
+        }
+    };
+    std::thread::Builder::new().name("ingest".to_owned()).spawn(work).context("cannot start a thread")
+}
+
+/// A raw record as it stands on the log; its partition follows source and asset, so that records of one asset keep their order.
+pub fn raw_output(class: RawClass, ext: &Extensions, body: Vec<u8>) -> Output {
+    let mut headers: Vec<(String, String)> =
+        ext.to_headers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    if let Some(time) = ext.time {
+        headers.push((header::TIME.to_owned(), tributary_ingest::time::format(time)));
+    }
+    let about = [&ext.image, &ext.repo, &ext.resource].into_iter().flatten().next().map_or("", String::as_str);
+    let key = format!("{}|{about}", ext.source.as_deref().unwrap_or_default());
+    Output {
+        topic: class.topic(),
+        partition_key: key.clone(),
+        key: Bytes::from(key),
+        value: Some(Bytes::from(body)),
+        headers,
+    }
+}

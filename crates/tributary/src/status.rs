@@ -1,0 +1,138 @@
+//! Health of the whole pipeline: how far each stage is behind, what is up, what to do about what is not.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tributary_model::Topic;
+use tributary_stream::log::Log;
+use tributary_stream::stage_loop;
+
+use crate::view::{Funnel, View};
+
+/// One consumer of the log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Group {
+    /// Stage or service.
+    pub name: String,
+    /// Records not yet processed.
+    pub lag: u64,
+}
+
+/// State of the ClickHouse side.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// Rows go there.
+    Serving,
+    /// Not started yet, or restarting: rows wait.
+    Waiting,
+    /// The engine library is not installed, or was not wanted.
+    Absent,
+}
+
+/// What `/v1/status`, `/readyz` and `tributary status` say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Every stage is restored and runs.
+    pub ready: bool,
+    /// Consumers, in the order of the flow.
+    pub groups: Vec<Group>,
+    /// ClickHouse.
+    pub engine: Engine,
+    /// Where analysts ask; empty when absent.
+    pub sql_url: String,
+    /// Records in the raw topics.
+    pub raw_records: u64,
+    /// The funnel.
+    #[serde(skip_deserializing)]
+    pub funnel: Funnel,
+    /// What is wrong and what to do; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// Consumers in the order of the flow, and what they read.
+pub const GROUPS: [(&str, &[Topic]); 6] = [
+    ("ingest", &Topic::RAW),
+    ("relate", &[Topic::Facts]),
+    ("track", &[Topic::Observations]),
+    ("assess", &[Topic::Findings]),
+    ("remedy", &[Topic::Remedies]),
+    ("sink", tributary_sink::rows::TOPICS),
+];
+
+/// Asks the running pipeline how it is; cheap to share.
+#[derive(Clone)]
+pub struct Health {
+    log: Arc<dyn Log>,
+    view: View,
+    ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    engine: Arc<Mutex<(Engine, String)>>,
+    problems: Arc<Mutex<Vec<String>>>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Health {
+    /// Health of a pipeline over this log; `ready` says whether every stage is restored.
+    pub fn new(log: Arc<dyn Log>, view: View, ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            log,
+            view,
+            ready: Arc::new(ready),
+            engine: Arc::new(Mutex::new((Engine::Absent, String::new()))),
+            problems: Arc::default(),
+            failed: Arc::default(),
+        }
+    }
+
+    /// Says how the engine is.
+    pub fn set_engine(&self, engine: Engine, sql_url: &str) {
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = (engine, sql_url.to_owned());
+    }
+
+    /// How the engine is.
+    pub fn engine(&self) -> Engine {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// A part of the pipeline gave up: the process is no longer ready.
+    pub fn fail(&self, problem: String) {
+        tracing::error!(problem, "a part of the pipeline stopped");
+        self.failed.store(true, Ordering::Relaxed);
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    }
+
+    /// Whether a part gave up.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Records that a group has not processed; `u64::MAX` when the log cannot say.
+    pub fn lag(&self, group: &str, topics: &[Topic]) -> u64 {
+        stage_loop::lag(self.log.as_ref(), group, topics).unwrap_or(u64::MAX)
+    }
+
+    /// How it is.
+    pub fn status(&self) -> Status {
+        let (engine, sql_url) = self.engine.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let groups: Vec<Group> = GROUPS
+            .iter()
+            .filter(|(name, _)| *name != "sink" || engine != Engine::Absent)
+            .map(|(name, topics)| Group { name: (*name).to_owned(), lag: self.lag(name, topics) })
+            .collect();
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if engine == Engine::Waiting {
+            problems.push("ClickHouse is not serving: rows wait and are written when it is back".to_owned());
+        }
+        let raw_records = self.log.ends(&Topic::RAW).unwrap_or_default().iter().map(|end| end.next).sum();
+        Status {
+            ready: (self.ready)() && !self.has_failed(),
+            groups,
+            engine,
+            sql_url,
+            raw_records,
+            funnel: self.view.funnel(raw_records),
+            problems,
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! What the page, `top` and `status` show without ClickHouse: a small summary of the topics, kept by one reader thread.
+//! Full records stay on the log and are read from there by their coordinates.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde::Serialize;
+use tributary_model::context::EntityContext;
+use tributary_model::fact::{Attribute, value};
+use tributary_model::finding::{Finding, FindingEnd, FindingState};
+use tributary_model::id::{FindingId, RiskId};
+use tributary_model::remedy::{Ticket, TicketState};
+use tributary_model::risk::{Risk, RiskState};
+use tributary_model::scan::{ScanRun, ScanState};
+use tributary_model::severity::Band;
+use tributary_model::time::Millis;
+use tributary_model::{AvroRecord, Topic, entity};
+use tributary_stream::log::{Budget, Log, LogError, Start};
+use tributary_stream::{Message, Position};
+
+/// Topics that the view reads.
+pub const TOPICS: [Topic; 6] =
+    [Topic::Risks, Topic::Findings, Topic::Scans, Topic::Tickets, Topic::Context, Topic::Rejects];
+
+/// Scans that can be asked about by id. Older ones are in ClickHouse; more would let memory grow with history.
+const SCANS_KEPT: usize = 20_000;
+
+/// Classes that a component is expected to be scanned for: what the coverage view of ClickHouse lists.
+const EXPECTED: [&str; 3] = ["vulnerability", "weakness", "secret"];
+
+/// One line of the list.
+#[derive(Debug, Clone, Serialize)]
+pub struct RiskSummary {
+    /// Id.
+    pub risk: RiskId,
+    /// Urgency.
+    pub band: Band,
+    /// Rank inside the band.
+    pub score: i32,
+    /// One line.
+    pub title: String,
+    /// Component.
+    pub component: String,
+    /// Owning team; empty: nobody is known.
+    pub owner: String,
+    /// What to do.
+    pub fix: String,
+    /// Deadline, milliseconds since the epoch.
+    pub due_at: Option<Millis>,
+    /// Open, suppressed or resolved.
+    pub state: RiskState,
+    /// Where the full record is.
+    #[serde(skip)]
+    pub at: (u32, u64),
+}
+
+/// From what tools said to what people must do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Funnel {
+    /// Raw records received.
+    pub raw_records: u64,
+    /// Sightings in all applied scans, each scan once.
+    pub sightings: u64,
+    /// Findings that are active and count.
+    pub findings_active: u64,
+    /// Open risks.
+    pub risks_open: u64,
+    /// Open risks by band, most urgent first.
+    pub by_band: BTreeMap<&'static str, u64>,
+    /// Open tickets.
+    pub tickets_open: u64,
+    /// Rejected records.
+    pub rejects: u64,
+}
+
+/// A component that is not scanned for something.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Gap {
+    /// Component.
+    pub component: String,
+    /// Owning team.
+    pub owner: String,
+    /// Classes nobody scans for.
+    pub missing: Vec<&'static str>,
+}
+
+#[derive(Default)]
+struct Known {
+    risks: HashMap<RiskId, RiskSummary>,
+    active: HashMap<FindingId, Vec<String>>,
+    scans: BTreeMap<String, Vec<ScanRun>>,
+    scan_order: std::collections::VecDeque<String>,
+    sightings: HashMap<String, u32>,
+    tickets_open: HashMap<String, bool>,
+    components: BTreeMap<String, (String, i64)>,
+    covered: BTreeMap<String, Vec<&'static str>>,
+    rejects: u64,
+}
+
+/// The summary; cheap to share.
+#[derive(Clone, Default)]
+pub struct View {
+    known: Arc<RwLock<Known>>,
+    read: Arc<(Mutex<Vec<Position>>, Condvar)>,
+}
+
+impl View {
+    /// Waits until everything before these positions is in the summary.
+    pub fn wait_for(&self, ends: &[Position], at_most: Duration) -> anyhow::Result<()> {
+        let is_behind = |read: &mut Vec<Position>| {
+            ends.iter().any(|end| {
+                let at = read.iter().find(|p| (p.topic, p.partition) == (end.topic, end.partition));
+                at.map_or(0, |p| p.next) < end.next
+            })
+        };
+        let (positions, changed) = &*self.read;
+        let guard = positions.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = changed.wait_timeout_while(guard, at_most, is_behind).unwrap_or_else(PoisonError::into_inner);
+        anyhow::ensure!(!waited.1.timed_out(), "the summary did not catch up within {} s", at_most.as_secs());
+        Ok(())
+    }
+
+    /// Follows the topics on a thread of its own until told to stop.
+    pub fn follow(&self, log: &Arc<dyn Log>, stop: &Arc<AtomicBool>) -> Result<std::thread::JoinHandle<()>, LogError> {
+        let mut reader = log.reader(&partitions(log.as_ref()), &Start::Beginning)?;
+        let (view, stop) = (self.clone(), Arc::clone(stop));
+        let budget = Budget { records: 10_000, bytes: 16 << 20, wait: Duration::from_millis(200) };
+        let work = move || {
+            while !stop.load(Ordering::Relaxed) {
+                match reader.read(budget) {
+                    Ok(read) => {
+                        view.absorb(&read.messages);
+                        view.tell(reader.positions());
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the summary stops: the log cannot be read");
+                        return;
+                    }
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("view".to_owned())
+            .spawn(work)
+            .map_err(|error| LogError::fatal_from("cannot start the summary's thread", error))
+    }
+
+    fn tell(&self, positions: Vec<Position>) {
+        let (read, changed) = &*self.read;
+        *read.lock().unwrap_or_else(PoisonError::into_inner) = positions;
+        changed.notify_all();
+    }
+
+    fn absorb(&self, messages: &[Message]) {
+        if messages.is_empty() {
+            return;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        for message in messages {
+            known.absorb(message);
+        }
+    }
+
+    /// Open risks, most urgent first.
+    #[must_use]
+    pub fn top(&self, limit: usize, keep: impl Fn(&RiskSummary) -> bool) -> Vec<RiskSummary> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut open: Vec<&RiskSummary> =
+            known.risks.values().filter(|risk| risk.state == RiskState::Open && keep(risk)).collect();
+        open.sort_by(|a, b| {
+            let urgency = |risk: &RiskSummary| (std::cmp::Reverse(risk.band), std::cmp::Reverse(risk.score));
+            urgency(a).cmp(&urgency(b)).then_with(|| (&a.component, a.risk).cmp(&(&b.component, b.risk)))
+        });
+        open.into_iter().take(limit).cloned().collect()
+    }
+
+    /// Risks whose id begins so, with or without the version prefix.
+    #[must_use]
+    pub fn find(&self, prefix: &str) -> Vec<RiskSummary> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let matches = |risk: &RiskId| {
+            let text = risk.to_string();
+            text.starts_with(prefix) || text.split_once(':').is_some_and(|(_, hex)| hex.starts_with(prefix))
+        };
+        let mut found: Vec<RiskSummary> = known.risks.values().filter(|risk| matches(&risk.risk)).cloned().collect();
+        found.sort_by_key(|risk| risk.risk);
+        found
+    }
+
+    /// The ledger lines of a scan id.
+    #[must_use]
+    pub fn scan(&self, scan_id: &str) -> Vec<ScanRun> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.scans.get(scan_id).cloned().unwrap_or_default()
+    }
+
+    /// The funnel; `raw_records` comes from the log.
+    #[must_use]
+    pub fn funnel(&self, raw_records: u64) -> Funnel {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let open = || known.risks.values().filter(|risk| risk.state == RiskState::Open);
+        let of_band = |band: Band| open().filter(|risk| risk.band == band).count() as u64;
+        Funnel {
+            raw_records,
+            sightings: known.sightings.values().map(|n| u64::from(*n)).sum(),
+            findings_active: known.active.len() as u64,
+            risks_open: open().count() as u64,
+            by_band: Band::ALL.into_iter().map(|band| (band.name(), of_band(band))).collect(),
+            tickets_open: known.tickets_open.values().filter(|open| **open).count() as u64,
+            rejects: known.rejects,
+        }
+    }
+
+    /// Components that are not scanned for something, most critical first.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<Gap> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut gaps: Vec<(i64, Gap)> = Vec::new();
+        for (component, (owner, tier)) in &known.components {
+            let covered = known.covered.get(component).map(Vec::as_slice).unwrap_or_default();
+            let missing: Vec<&'static str> = EXPECTED.into_iter().filter(|class| !covered.contains(class)).collect();
+            if !missing.is_empty() {
+                let tier = if *tier == 0 { i64::MAX } else { *tier };
+                gaps.push((tier, Gap { component: component.clone(), owner: owner.clone(), missing }));
+            }
+        }
+        gaps.sort_by(|a, b| (b.1.missing.len(), a.0, &a.1).cmp(&(a.1.missing.len(), b.0, &b.1)));
+        gaps.into_iter().map(|(_, gap)| gap).collect()
+    }
+}
+
+fn partitions(log: &dyn Log) -> Vec<(Topic, u32)> {
+    TOPICS.iter().flat_map(|topic| (0..log.partitions(*topic)).map(|partition| (*topic, partition))).collect()
+}
+
+impl Known {
+    /// Takes one record. One that this build cannot read is left out here; the sink rejects it visibly.
+    fn absorb(&mut self, message: &Message) {
+        let value = message.value.as_deref();
+        match message.topic {
+            Topic::Risks => match value.map(Risk::decode) {
+                Some(Ok(risk)) => self.risk(risk, (message.partition, message.offset)),
+                Some(Err(_)) => {}
+                None => drop(message.key_str().parse().map(|id: RiskId| self.risks.remove(&id))),
+            },
+            Topic::Findings => {
+                if let Some(Ok(finding)) = value.map(Finding::decode) {
+                    self.finding(finding);
+                }
+            }
+            Topic::Scans => {
+                if let Some(Ok(run)) = value.map(ScanRun::decode) {
+                    self.scan_run(message.key_str().to_owned(), run);
+                }
+            }
+            Topic::Tickets => {
+                let state = value.and_then(|v| serde_json::from_slice::<Ticket>(v).ok()).map(|ticket| ticket.state);
+                self.tickets_open.insert(message.key_str().to_owned(), state == Some(TicketState::Open));
+            }
+            Topic::Context if entity::kind(message.key_str()) == "component" => {
+                let name = entity::name(message.key_str()).to_owned();
+                match value.map(EntityContext::decode) {
+                    Some(Ok(context)) => drop(self.components.insert(name, ownership(&context))),
+                    Some(Err(_)) => {}
+                    None => drop(self.components.remove(&name)),
+                }
+            }
+            Topic::Rejects => self.rejects += 1,
+            _ => {}
+        }
+    }
+
+    fn risk(&mut self, risk: Risk, at: (u32, u64)) {
+        let summary = RiskSummary {
+            risk: risk.risk,
+            band: risk.band,
+            score: risk.score,
+            title: risk.title,
+            component: risk.component,
+            owner: risk.owner.team,
+            fix: risk.fix.summary,
+            due_at: risk.due_at,
+            state: risk.state,
+            at,
+        };
+        self.risks.insert(risk.risk, summary);
+    }
+
+    fn finding(&mut self, finding: Finding) {
+        let tracked = &finding.tracked;
+        let is_active = finding.end == FindingEnd::None
+            && tracked.counts
+            && !matches!(tracked.state, FindingState::Fixed | FindingState::Superseded);
+        if is_active {
+            let components = self.active.entry(tracked.finding).or_default();
+            if !components.contains(&finding.component) {
+                components.push(finding.component);
+            }
+        } else if let Some(components) = self.active.get_mut(&tracked.finding) {
+            components.retain(|component| *component != finding.component);
+            if components.is_empty() {
+                self.active.remove(&tracked.finding);
+            }
+        }
+    }
+
+    fn scan_run(&mut self, key: String, run: ScanRun) {
+        self.sightings.insert(key, run.sightings);
+        if run.state == ScanState::Applied {
+            for component in &run.components {
+                let covered = self.covered.entry(component.clone()).or_default();
+                for class in &run.classes {
+                    if !covered.contains(&class.name()) {
+                        covered.push(class.name());
+                    }
+                }
+            }
+        }
+        let runs = self.scans.entry(run.scan_id.clone()).or_default();
+        if runs.is_empty() {
+            self.scan_order.push_back(run.scan_id.clone());
+        }
+        runs.retain(|known| (&known.asset, &known.scope) != (&run.asset, &run.scope));
+        // The ids seen so far are TRACK's business, and large.
+        runs.push(ScanRun { seen: Vec::new(), ..run });
+        while self.scan_order.len() > SCANS_KEPT {
+            if let Some(oldest) = self.scan_order.pop_front() {
+                self.scans.remove(&oldest);
+            }
+        }
+    }
+}
+
+fn ownership(context: &EntityContext) -> (String, i64) {
+    let owner = context.get(Attribute::Owner).and_then(|a| value::parse::<String>(&a.value)).unwrap_or_default();
+    let tier = context.get(Attribute::Tier).and_then(|a| value::parse::<i64>(&a.value)).unwrap_or(0);
+    (owner, tier)
+}

@@ -1,0 +1,113 @@
+//! `up` is killed with -9 while the estate arrives, and restarted: the final risks are those of a run nobody killed (I4).
+#![allow(missing_docs)]
+
+#[path = "crash/service.rs"]
+mod service;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use service::{Service, estate};
+
+/// Kills per run: enough to hit restore, commit and intake; each costs a restart.
+const KILLS: usize = 4;
+
+/// What I3 compares, by risk id; and which revisions there are, which no crash may skip or repeat.
+fn outcome(service: &Service) -> BTreeMap<String, Value> {
+    let fields = [
+        "component",
+        "state",
+        "class",
+        "vulnerability_ids",
+        "band",
+        "score",
+        "contributions",
+        "owner",
+        "fix",
+        "clock_start",
+        "suppressed_by",
+        "evidence",
+        "evidence_total",
+    ];
+    let lines = service.tail("risks");
+    let risks = lines.iter().map(|line| &line["value"]).filter(|risk| !risk.is_null() && risk["state"] == "open");
+    let picked =
+        |risk: &Value| fields.iter().map(|field| ((*field).to_owned(), risk[*field].clone())).collect::<Value>();
+    risks.map(|risk| (risk["risk"].as_str().unwrap().to_owned(), picked(risk))).collect()
+}
+
+#[test]
+fn killed_under_load_and_restarted_the_risks_are_the_same() {
+    let records = estate();
+    let calm = tempfile::tempdir().unwrap();
+    let mut undisturbed = Service::start(calm.path());
+    for record in &records {
+        undisturbed.post(record).unwrap();
+    }
+    undisturbed.wait_idle(Duration::from_secs(180));
+    let expected = outcome(&undisturbed);
+    undisturbed.stop();
+
+    let rough = tempfile::tempdir().unwrap();
+    let mut service = Service::start(rough.path());
+    let step = records.len() / (KILLS + 1);
+    for (index, record) in records.iter().enumerate() {
+        // A producer that got no acknowledgement sends again.
+        while service.post(record).is_err() {
+            service.kill();
+            service = Service::start(rough.path());
+        }
+        if index > 0 && index % step == 0 && index / step <= KILLS {
+            service.kill();
+            service = Service::start(rough.path());
+        }
+    }
+    service.wait_idle(Duration::from_secs(180));
+    let after = outcome(&service);
+    assert!(expected.len() > 50, "the estate has risks");
+    assert_eq!(after.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "the same risks are open");
+    for (id, risk) in &expected {
+        assert_eq!(&after[id], risk, "{id}");
+    }
+    assert_contiguous(&service.tail("changes"));
+    service.stop();
+}
+
+/// The same estate twice: every record again changes no risk, no finding and no ticket (F2, I2).
+#[test]
+fn the_estate_twice_changes_nothing() {
+    let records = estate();
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = Service::start(directory.path());
+    for record in &records {
+        service.post(record).unwrap();
+    }
+    service.wait_idle(Duration::from_secs(180));
+    let before: Vec<(String, Vec<Value>)> = ["risks", "changes", "findings", "tickets"]
+        .iter()
+        .map(|topic| ((*topic).to_owned(), service.tail(topic)))
+        .collect();
+    for record in &records {
+        service.post(record).unwrap();
+    }
+    service.wait_idle(Duration::from_secs(180));
+    for (topic, lines) in before {
+        let now = service.tail(&topic);
+        let new: Vec<&Value> = now.iter().filter(|line| !lines.contains(line)).collect();
+        assert!(new.is_empty(), "{topic}: {} records more, the first is {:#}", new.len(), new[0]);
+    }
+    service.stop();
+}
+
+fn assert_contiguous(changes: &[Value]) {
+    let mut revisions: BTreeMap<(String, i64), Vec<i64>> = BTreeMap::new();
+    for change in changes.iter().map(|line| &line["value"]) {
+        let key = (change["risk"].as_str().unwrap().to_owned(), change["generation"].as_i64().unwrap());
+        revisions.entry(key).or_default().push(change["revision"].as_i64().unwrap());
+    }
+    for (key, mut seen) in revisions {
+        seen.sort_unstable();
+        assert_eq!(seen, (1..=seen.len() as i64).collect::<Vec<_>>(), "{key:?}: no revision is skipped or repeated");
+    }
+}

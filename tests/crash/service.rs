@@ -1,0 +1,154 @@
+//! A real `tributary up` as a child process, and the estate's records as HTTP requests.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One record of the estate as a producer sends it.
+pub struct Post {
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// The estate, read from `examples/estate`. Records of limited credentials are left out: this service has none configured.
+pub fn estate() -> Vec<Post> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        record: Vec<toml::Table>,
+    }
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/estate");
+    let text = std::fs::read_to_string(format!("{root}/estate.toml")).unwrap();
+    let manifest: Manifest = toml::from_str(&text).unwrap();
+    let unlimited = manifest.record.into_iter().filter(|record| !record.contains_key("grant"));
+    unlimited
+        .map(|record| {
+            let text = |key: &str| {
+                record.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            };
+            let names = [
+                ("source", "ce-source"),
+                ("time", "ce-time"),
+                ("type", "ce-type"),
+                ("format", "format"),
+                ("repo", "repo"),
+                ("branch", "branch"),
+                ("commit", "commit"),
+                ("image", "image"),
+                ("resource", "resource"),
+                ("scanid", "scanid"),
+                ("scanscope", "scanscope"),
+                ("complete", "complete"),
+                ("backfill", "backfill"),
+            ];
+            let headers = names.iter().filter_map(|(key, name)| Some(((*name).to_owned(), text(key)?))).collect();
+            let body = std::fs::read(format!("{root}/{}", text("file").unwrap())).unwrap();
+            Post { path: format!("/v1/events/{}", text("class").unwrap()), headers, body }
+        })
+        .collect()
+}
+
+/// A running `tributary up`.
+pub struct Service {
+    child: Child,
+    url: String,
+    agent: ureq::Agent,
+}
+
+impl Service {
+    /// Starts one over this directory and waits until it serves and is ready.
+    pub fn start(directory: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tributary"))
+            .args(["--log", "warn", "up", "--no-engine", "--listen", "127.0.0.1:0", "--data"])
+            .arg(directory.join("data"))
+            .current_dir(directory)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let page =
+            lines.by_ref().map(Result::unwrap).find(|line| line.contains("page")).expect("it says where the page is");
+        let url = page.split_whitespace().last().unwrap().trim_end_matches('/').to_owned();
+        // Its log is read to the end, so that a full pipe never stops it; a panic fails the test.
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| assert!(!line.contains("panicked"), "{line}"))
+        });
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+        let service = Self { child, url, agent: config.build().into() };
+        service.until(Duration::from_secs(60), "ready", |status| status["ready"] == true);
+        service
+    }
+
+    /// Sends a record; an error when there was no acknowledgement.
+    pub fn post(&mut self, record: &Post) -> Result<(), String> {
+        let mut request = self.agent.post(format!("{}{}", self.url, record.path));
+        for (name, value) in &record.headers {
+            request = request.header(name, value);
+        }
+        let response = request.send(&record.body).map_err(|error| error.to_string())?;
+        // 202: taken, also what will be a reject. Anything else is a fault of this test.
+        assert_eq!(response.status().as_u16(), 202, "{:?}", response.into_body().read_to_string());
+        Ok(())
+    }
+
+    /// Waits until every consumer is done with everything.
+    pub fn wait_idle(&self, at_most: Duration) {
+        let is_idle = |status: &Value| status["groups"].as_array().unwrap().iter().all(|group| group["lag"] == 0);
+        // Twice in a row: between two stages there is a moment in which nobody lags.
+        for _ in 0..2 {
+            self.until(at_most, "idle", is_idle);
+        }
+    }
+
+    fn until(&self, at_most: Duration, what: &str, holds: impl Fn(&Value) -> bool) {
+        let begun = Instant::now();
+        loop {
+            let status = self.get("/v1/status");
+            if holds(&status) {
+                return;
+            }
+            assert!(begun.elapsed() < at_most, "not {what} within {at_most:?}: {status:#}");
+            std::thread::yield_now();
+        }
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let text = self.agent.get(format!("{}{path}", self.url)).call().unwrap().into_body().read_to_string().unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Every record of a topic.
+    pub fn tail(&self, topic: &str) -> Vec<Value> {
+        let response = self.agent.get(format!("{}/v1/topics/{topic}", self.url)).call().unwrap();
+        let mut text = String::new();
+        response.into_body().into_reader().read_to_string(&mut text).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; it must drain and end well.
+    pub fn stop(mut self) {
+        let status = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "it drains on SIGTERM: {status}");
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Only what this test started, and only if a failed assertion left it behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
