@@ -1,5 +1,6 @@
 //! What the embedded log costs: commit by topic kind and writers, poll from memory, read from disk.
 //! `cargo bench -p tributary-stream --bench embedded`; figures are records per second of 400 B values.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failure here is a failed test, and says where
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -23,6 +23,7 @@ use crate::message::{Message, Outputs};
 ///   it only if it differs from the last one emitted. So a re-delivered or repeated input emits nothing (I2).
 /// - Everything emitted on its changelog topics is enough to rebuild the state (`load`), and nothing else is.
 /// - `rollback` restores the state of the last commit exactly, including what was marked and the timers.
+#[allow(clippy::result_large_err)] // a reject is rare; boxing it would burden every author for nothing
 pub trait Stage: Send {
     /// The stage's name: consumer group, metrics, logs. One of `relate`, `track`, `assess`, `remedy`.
     fn name(&self) -> &'static str;

@@ -31,6 +31,9 @@ const ROUND_BYTES: usize = 16 << 20;
 /// How often expired records are looked for. A minute: what is kept is measured in days.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 
+/// Where the ends of the written partitions, or why nothing was written, are sent.
+pub(super) type Reply = SyncSender<Result<Vec<Position>, LogError>>;
+
 /// What the committer is asked to do.
 pub(super) enum Job {
     /// Append and commit, all or nothing.
@@ -39,7 +42,7 @@ pub(super) enum Job {
         claim: Option<Claim>,
         records: Vec<Encoded>,
         checkpoints: Vec<Checkpoint>,
-        reply: SyncSender<Result<Vec<Position>, LogError>>,
+        reply: Reply,
     },
     /// Answer when everything that was asked before is durable and visible.
     Barrier { reply: SyncSender<Result<(), LogError>> },
@@ -155,7 +158,7 @@ impl Committer {
         }
     }
 
-    fn finish(&mut self, round: Round, replies: Vec<(SyncSender<Result<Vec<Position>, LogError>>, Vec<Position>)>) {
+    fn finish(&mut self, round: Round, replies: Vec<(Reply, Vec<Position>)>) {
         if replies.is_empty() {
             return;
         }

@@ -20,17 +20,25 @@ pub(super) struct Claim {
 /// The current owner of every (group, partition): the epoch of its claim.
 #[derive(Debug, Default)]
 pub(super) struct Fences {
-    owners: Mutex<(u64, HashMap<(String, u32), u64>)>,
+    owners: Mutex<Owners>,
+}
+
+#[derive(Debug, Default)]
+struct Owners {
+    /// Counts claims.
+    epoch: u64,
+    /// By group and partition.
+    current: HashMap<(String, u32), u64>,
 }
 
 impl Fences {
     /// Claims partitions for a group; whoever had one of them can commit no more.
     pub(super) fn claim(&self, subscription: &Subscription, partitions: Vec<u32>) -> Claim {
         let mut owners = lock(&self.owners);
-        owners.0 += 1;
-        let epoch = owners.0;
+        owners.epoch += 1;
+        let epoch = owners.epoch;
         for partition in &partitions {
-            owners.1.insert((subscription.group.clone(), *partition), epoch);
+            owners.current.insert((subscription.group.clone(), *partition), epoch);
         }
         Claim { group: subscription.group.clone(), topics: subscription.topics.clone(), partitions, epoch }
     }
@@ -42,7 +50,7 @@ impl Fences {
         let lost = claim
             .partitions
             .iter()
-            .find(|partition| owners.1.get(&(claim.group.clone(), **partition)) != Some(&claim.epoch));
+            .find(|partition| owners.current.get(&(claim.group.clone(), **partition)) != Some(&claim.epoch));
         match lost {
             None => Ok(()),
             Some(partition) => Err(LogError::fatal(format!(

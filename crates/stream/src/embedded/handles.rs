@@ -20,7 +20,7 @@ const TURN_RECORDS: usize = 1024;
 struct Cursors {
     inner: Arc<Inner>,
     waiter: Arc<Waiter>,
-    cursors: Vec<Position>,
+    places: Vec<Position>,
     /// Whose turn is first next time.
     turn: usize,
     /// Rounds that must be published before an end is the end: the store may show that a round removed the old record of a
@@ -32,31 +32,31 @@ impl Cursors {
     fn new(inner: Arc<Inner>, topics: impl IntoIterator<Item = Topic>) -> Self {
         let waiter = Waiter::new(topics);
         inner.tails.register(&waiter);
-        Self { inner, waiter, cursors: Vec::new(), turn: 0, must_see: 0 }
+        Self { inner, waiter, places: Vec::new(), turn: 0, must_see: 0 }
     }
 
     /// Records that are there, without waiting.
     fn take(&mut self, budget: Budget) -> Result<Vec<Message>, LogError> {
         let mut messages = Vec::new();
         let mut bytes = 0;
-        let count = self.cursors.len();
+        let count = self.places.len();
         for step in 0..count {
             let place = (self.turn + step) % count;
-            let Position { topic, partition, next } = self.cursors[place];
+            let Position { topic, partition, next } = self.places[place];
             let end = self.inner.tails.end(topic, partition);
             if next >= end {
                 continue;
             }
             let limits = (TURN_RECORDS.min(budget.records - messages.len()), budget.bytes.saturating_sub(bytes));
-            let read = match self.inner.tails.read((topic, partition), next, limits, &mut messages) {
-                Some(read) => read,
-                None => {
-                    let read = self.inner.store.read((topic, partition), (next, end), limits, &mut messages)?;
-                    self.must_see = self.inner.tails.rounds_started();
-                    read
-                }
+            let cached = self.inner.tails.read((topic, partition), next, limits, &mut messages);
+            let read = if let Some(read) = cached {
+                read
+            } else {
+                let read = self.inner.store.read((topic, partition), (next, end), limits, &mut messages)?;
+                self.must_see = self.inner.tails.rounds_started();
+                read
             };
-            self.cursors[place].next = read.0;
+            self.places[place].next = read.0;
             bytes += read.1;
             if messages.len() >= budget.records || bytes >= budget.bytes {
                 self.turn = (place + 1) % count;
@@ -131,7 +131,7 @@ impl Worker for EmbeddedWorker {
         for partition in partitions {
             for topic in self.claim.topics.clone() {
                 let next = self.next_of(topic, *partition)?;
-                self.cursors.cursors.push(Position { topic, partition: *partition, next });
+                self.cursors.places.push(Position { topic, partition: *partition, next });
             }
         }
         Ok(())
@@ -146,9 +146,9 @@ impl Worker for EmbeddedWorker {
     }
 
     fn rewind(&mut self) -> Result<(), LogError> {
-        for place in 0..self.cursors.cursors.len() {
-            let Position { topic, partition, .. } = self.cursors.cursors[place];
-            self.cursors.cursors[place].next = self.next_of(topic, partition)?;
+        for place in 0..self.cursors.places.len() {
+            let Position { topic, partition, .. } = self.cursors.places[place];
+            self.cursors.places[place].next = self.next_of(topic, partition)?;
         }
         Ok(())
     }
@@ -185,7 +185,7 @@ impl EmbeddedReader {
                     .find(|position| position.topic == topic && position.partition == partition)
                     .map_or(0, |position| position.next),
             };
-            cursors.cursors.push(Position { topic, partition, next });
+            cursors.places.push(Position { topic, partition, next });
         }
         Self(cursors)
     }
@@ -195,15 +195,15 @@ impl Reader for EmbeddedReader {
     fn read(&mut self, budget: Budget) -> Result<Read, LogError> {
         let published = self.0.inner.tails.rounds_published();
         let end = |cursor: &Position| self.0.inner.tails.end(cursor.topic, cursor.partition);
-        let ends: Vec<u64> = self.0.cursors.iter().map(end).collect();
+        let ends: Vec<u64> = self.0.places.iter().map(end).collect();
         let messages = self.0.take_or_wait(budget)?;
-        let read = self.0.cursors.iter().zip(ends).all(|(cursor, end)| cursor.next >= end);
+        let read = self.0.places.iter().zip(ends).all(|(cursor, end)| cursor.next >= end);
         let at_end = read && published >= self.0.must_see;
         Ok(Read { messages, at_end })
     }
 
     fn positions(&self) -> Vec<Position> {
-        self.0.cursors.clone()
+        self.0.places.clone()
     }
 
     fn waker(&self) -> Waker {

@@ -17,9 +17,9 @@ use crate::message::{Message, Position};
 const FORMAT: u32 = 1;
 const FORMAT_FILE: &str = "tributary-log-format";
 const PARTITIONS: &[u8] = b"partitions";
-/// Memory of one write buffer. 16 MiB: three keyspaces take most writes; a smaller one flushes all the time under load, a larger
-/// one makes recovery longer and takes memory from the stages.
-const MEMTABLE_BYTES: u64 = 16 << 20;
+/// Memory of one write buffer; three keyspaces fill theirs. 64 MiB: at 16 MiB a superseded record reaches the disk before it is
+/// superseded, and compaction then costs a third more per record; more would be taken from the stages.
+const MEMTABLE_BYTES: u64 = 64 << 20;
 
 /// The open directory.
 pub(super) struct Store {
@@ -47,14 +47,13 @@ impl Store {
         check_format(directory)?;
         let database = Database::builder(directory.join("store"))
             .cache_size(settings.cache_bytes)
-            .worker_threads(std::env::var("ZZW").unwrap().parse().unwrap())
             .manual_journal_persist(true)
             .open()
             .map_err(|error| cannot_open(directory, error))?;
         let open = |name: &str| {
             database
                 .keyspace(name, || {
-                    KeyspaceCreateOptions::default().max_memtable_size(std::env::var("ZZM").unwrap().parse::<u64>().unwrap() << 20).manual_journal_persist(true)
+                    KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES).manual_journal_persist(true)
                 })
                 .map_err(|error| cannot_open(directory, error))
         };

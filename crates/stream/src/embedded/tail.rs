@@ -16,7 +16,8 @@ const MESSAGE_OVERHEAD_BYTES: usize = 128;
 /// All partitions of all topics.
 pub(super) struct Tails {
     partitions: u32,
-    tails: Vec<Tail>,
+    /// By topic code, then partition.
+    all: Vec<Tail>,
     waiters: Mutex<Vec<Arc<Waiter>>>,
     /// Rounds that the store may already show.
     started: AtomicU64,
@@ -61,14 +62,14 @@ fn mask(topics: impl IntoIterator<Item = Topic>) -> u32 {
 impl Tails {
     /// Tails whose ends are known.
     pub(super) fn new(partitions: u32, ends: impl IntoIterator<Item = u64>) -> Self {
-        let tails = ends
+        let all = ends
             .into_iter()
             .map(|end| Tail {
                 end: AtomicU64::new(end),
                 newest: Mutex::new(Newest { base: end, records: VecDeque::new() }),
             })
             .collect();
-        Self { partitions, tails, waiters: Mutex::default(), started: AtomicU64::new(0), published: AtomicU64::new(0) }
+        Self { partitions, all, waiters: Mutex::default(), started: AtomicU64::new(0), published: AtomicU64::new(0) }
     }
 
     /// The store is about to show another round; the ends follow with [`Tails::publish`] and [`Tails::rounds_published`].
@@ -98,7 +99,7 @@ impl Tails {
 
     /// One past the newest durable record.
     pub(super) fn end(&self, topic: Topic, partition: u32) -> u64 {
-        self.tails.get(self.index(topic, partition)).map_or(0, |tail| tail.end.load(Ordering::Acquire))
+        self.all.get(self.index(topic, partition)).map_or(0, |tail| tail.end.load(Ordering::Acquire))
     }
 
     /// Records from `from` on, if memory still has them all: where to read on, and their bytes.
@@ -109,7 +110,7 @@ impl Tails {
         (records, bytes): (usize, usize),
         into: &mut Vec<Message>,
     ) -> Option<(u64, usize)> {
-        let tail = self.tails.get(self.index(topic, partition))?;
+        let tail = self.all.get(self.index(topic, partition))?;
         let newest = lock(&tail.newest);
         if from < newest.base {
             return None;
@@ -130,7 +131,7 @@ impl Tails {
 
     /// Makes durable records visible; answers the memory they take.
     pub(super) fn publish(&self, index: usize, records: Vec<Message>, end: u64) -> usize {
-        let Some(tail) = self.tails.get(index) else { return 0 };
+        let Some(tail) = self.all.get(index) else { return 0 };
         let mut newest = lock(&tail.newest);
         let size = records.iter().map(weight).sum();
         newest.records.extend(records);
@@ -140,7 +141,7 @@ impl Tails {
 
     /// Drops the oldest `count` records of a partition from memory.
     pub(super) fn evict(&self, index: usize, count: usize) {
-        let Some(tail) = self.tails.get(index) else { return };
+        let Some(tail) = self.all.get(index) else { return };
         let mut newest = lock(&tail.newest);
         for _ in 0..count {
             if let Some(gone) = newest.records.pop_front() {

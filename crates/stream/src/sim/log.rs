@@ -135,16 +135,15 @@ fn take(state: &mut State, cursors: &mut BTreeMap<Place, u64>, budget: Budget) -
         let few = if state.unkind { state.rng.below(4) } else { usize::MAX };
         let Some(cursor) = cursors.get_mut(&place) else { continue };
         let Some(partition) = state.places.get(&place) else { continue };
-        let mut taken = 0;
         let mut next = partition.visible.max(*cursor);
-        for (offset, message) in partition.records.range(*cursor..partition.visible.max(*cursor)) {
+        let visible = partition.records.range(*cursor..partition.visible.max(*cursor));
+        for (taken, (offset, message)) in visible.enumerate() {
             let size = message.key.len() + message.value.as_ref().map_or(0, bytes::Bytes::len);
             let full = messages.len() >= budget.records || !messages.is_empty() && bytes + size > budget.bytes;
             if full || taken >= few {
                 next = *offset;
                 break;
             }
-            taken += 1;
             bytes += size;
             messages.push(message.clone());
         }

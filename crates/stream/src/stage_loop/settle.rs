@@ -85,8 +85,11 @@ impl StageWorker {
         for message in step.messages.iter().filter(|message| message.partition == partition) {
             let Some(owned) = self.owned.get_mut(&partition) else { return Ok(()) };
             let mut out = Outputs::default();
-            let done = owned.stage.apply(message, step.now).and_then(|()| owned.stage.settle(step.now, &mut out));
-            if let Err(reject) = done {
+            let refusal = match owned.stage.apply(message, step.now) {
+                Ok(()) => owned.stage.settle(step.now, &mut out).err(),
+                Err(reject) => Some(reject),
+            };
+            if let Some(reject) = refusal {
                 owned.rollback();
                 refused = true;
                 out = one(rejects::output(reject, message, name, step.now));

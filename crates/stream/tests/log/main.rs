@@ -1,4 +1,6 @@
 //! One suite of properties, every implementation of the log; and what only the embedded log promises.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failure here is a failed test, and says where
+#![allow(clippy::needless_pass_by_value)] // every property owns its factory: some reopen it
 
 mod embedded;
 mod suite;
