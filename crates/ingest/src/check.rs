@@ -45,7 +45,12 @@ pub struct CheckReject {
 ///
 /// # Errors
 /// As [`detect::detect`].
-pub fn format_of(body: &[u8], ext: &Extensions, class: Option<RawClass>, context: &Context<'_>) -> Result<Format, Rejection> {
+pub fn format_of(
+    body: &[u8],
+    ext: &Extensions,
+    class: Option<RawClass>,
+    context: &Context<'_>,
+) -> Result<Format, Rejection> {
     detect::of_text(&plain::text(body, context.body_bytes_max)?, ext, class)
 }
 

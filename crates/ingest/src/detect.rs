@@ -47,14 +47,15 @@ pub fn of_text(text: &[u8], ext: &Extensions, class: Option<RawClass>) -> Result
 /// The format that a file name gives away; `None` for names that say nothing certain.
 #[must_use]
 pub fn of_file_name(name: &str) -> Option<Format> {
-    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let stem = name.strip_suffix(".gz").unwrap_or(name);
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let ends = |ends: &[&str]| ends.iter().any(|end| stem.ends_with(end));
     match stem {
         "catalog-info.yaml" | "catalog-info.yml" => Some(Format::Backstage),
-        _ if stem == "CODEOWNERS" || stem.starts_with("CODEOWNERS.") => Some(Format::CodeOwners),
-        _ if stem.ends_with(".sarif") || stem.ends_with(".sarif.json") => Some(Format::Sarif),
-        _ if stem.ends_with(".cdx.json") || stem.ends_with(".cdx.xml") => Some(Format::CycloneDx),
-        _ if stem.ends_with(".openvex.json") => Some(Format::OpenVex),
+        _ if stem == "codeowners" || stem.starts_with("codeowners.") => Some(Format::CodeOwners),
+        _ if ends(&[".sarif", ".sarif.json"]) => Some(Format::Sarif),
+        _ if ends(&[".cdx.json", ".cdx.xml"]) => Some(Format::CycloneDx),
+        _ if ends(&[".openvex.json"]) => Some(Format::OpenVex),
         _ => None,
     }
 }
@@ -66,7 +67,11 @@ fn declared(ext: &Extensions) -> Result<Option<Format>, Rejection> {
             let known: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
             Rejection::new(
                 code::UNKNOWN_FORMAT,
-                format!("the declared format {:?} is not known; declare none, or one of: {}", cut(name), known.join(", ")),
+                format!(
+                    "the declared format {:?} is not known; declare none, or one of: {}",
+                    cut(name),
+                    known.join(", ")
+                ),
             )
         });
     }
@@ -80,8 +85,7 @@ fn declared(ext: &Extensions) -> Result<Option<Format>, Rejection> {
     // `github.push`, and CloudEvents adapters write the action behind it: `com.github.dependabot_alert.created`.
     let name = name.split('.').next().unwrap_or_default();
     Format::parse(&format!("github.{name}")).map(Some).ok_or_else(|| {
-        let known: Vec<&str> =
-            Format::ALL.iter().filter_map(|format| format.name().strip_prefix("github.")).collect();
+        let known: Vec<&str> = Format::ALL.iter().filter_map(|format| format.name().strip_prefix("github.")).collect();
         Rejection::new(
             code::UNKNOWN_FORMAT,
             format!("the GitHub event {:?} is not used; subscribe the webhook to: {}", cut(name), known.join(", ")),
@@ -129,7 +133,8 @@ fn unknown(seen: &str, class: Option<RawClass>) -> Rejection {
         .map(|format| format.name())
         .collect();
     let of_class = class.map_or(String::new(), |class| format!(" of class {}", class.name()));
-    let known = if known.is_empty() { String::new() } else { format!("; known formats{of_class}: {}", known.join(", ")) };
+    let known =
+        if known.is_empty() { String::new() } else { format!("; known formats{of_class}: {}", known.join(", ")) };
     Rejection::new(code::UNKNOWN_FORMAT, format!("the format is not recognised: this is {seen}{known}"))
 }
 

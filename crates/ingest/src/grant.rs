@@ -68,10 +68,14 @@ pub enum GrantError {
     #[error("two grants are named {0:?}: merge them")]
     Duplicate(String),
     /// A class that is none.
-    #[error("grant {0:?} names the class {1:?}; classes are scanner, cicd, cloud, runtime, catalog, intel, triage, ticketing")]
+    #[error(
+        "grant {0:?} names the class {1:?}; classes are scanner, cicd, cloud, runtime, catalog, intel, triage, ticketing"
+    )]
     Class(String, String),
     /// A pattern that can match nothing.
-    #[error("grant {0:?} has the pattern {1:?}; patterns begin with a kind of asset (`repo:`, `image:`, `cloud:` …) or are `*`")]
+    #[error(
+        "grant {0:?} has the pattern {1:?}; patterns begin with a kind of asset (`repo:`, `image:`, `cloud:` …) or are `*`"
+    )]
     Pattern(String, String),
     /// Not a hash.
     #[error("grant {0:?}: token_sha256 is not 64 hexadecimal digits (`printf %s TOKEN | sha256sum`)")]
@@ -219,7 +223,8 @@ impl Rights<'_> {
 
     fn need_class(&self, one_of: &[RawClass]) -> Result<(), Rejection> {
         let Some(grant) = self.grant else { return Ok(()) };
-        let granted = one_of.is_empty() || grant.classes.is_empty() || one_of.iter().any(|class| grant.classes.contains(class));
+        let granted =
+            one_of.is_empty() || grant.classes.is_empty() || one_of.iter().any(|class| grant.classes.contains(class));
         if granted {
             return Ok(());
         }
@@ -230,7 +235,10 @@ impl Rights<'_> {
     fn refuse(&self, verb: &str, what: &str) -> Rejection {
         Rejection::at(
             code::NOT_GRANTED,
-            format!("the credential {:?} may not {verb} {what}: add it to its grant, or use the credential that owns it", self.name),
+            format!(
+                "the credential {:?} may not {verb} {what}: add it to its grant, or use the credential that owns it",
+                self.name
+            ),
             what.to_owned(),
         )
     }

@@ -111,7 +111,12 @@ pub fn router(intake: Arc<Intake>) -> Router {
 async fn events(State(intake): State<Arc<Intake>>, Path(class): Path<String>, request: Request) -> Response {
     let class = RawClass::parse(&class).ok_or_else(|| {
         let known: Vec<&str> = RawClass::ALL.into_iter().map(RawClass::name).collect();
-        Refusal::new(404, "unknown_class", format!("there is no class {class:?}"), format!("post to one of: {}", known.join(", ")))
+        Refusal::new(
+            404,
+            "unknown_class",
+            format!("there is no class {class:?}"),
+            format!("post to one of: {}", known.join(", ")),
+        )
     });
     respond(match class {
         Ok(class) => handle(intake, Some(class), request).await,
@@ -136,11 +141,17 @@ async fn handle(intake: Arc<Intake>, class: Option<RawClass>, request: Request) 
     let parameters = Parameters::read(&parts.headers, parts.uri.query())?;
     let event = request::github_event(&parts.headers);
     if class.is_none() && event.is_none() {
-        return Err(Refusal::new(400, "no_event", "the header X-GitHub-Event is missing", "post other reports to /v1/events/{class}"));
+        return Err(Refusal::new(
+            400,
+            "no_event",
+            "the header X-GitHub-Event is missing",
+            "post other reports to /v1/events/{class}",
+        ));
     }
     // Before the body is read: who may not speak is not listened to.
     let signed = event.is_some() && intake.settings.github_secret.is_some();
-    let credential = if signed { intake.settings.github_credential.clone() } else { authenticate(&intake, &parts.headers)? };
+    let credential =
+        if signed { intake.settings.github_credential.clone() } else { authenticate(&intake, &parts.headers)? };
     let received = body::receive(&intake, &parts.headers, stream).await?;
     if signed {
         check_signature(&intake, &parts.headers, &received.bytes)?;
@@ -211,8 +222,8 @@ async fn accept(
 ) -> Result<Response, Refusal> {
     let bytes = received.bytes.len();
     // Says early what will be rejected later; the record is taken in all the same, so that the reject is on the log.
-    let format = plain::text(&received.bytes, plain::BODY_BYTES_MAX)
-        .and_then(|text| detect::of_text(&text, &ext, Some(class)));
+    let format =
+        plain::text(&received.bytes, plain::BODY_BYTES_MAX).and_then(|text| detect::of_text(&text, &ext, Some(class)));
     let id = id.unwrap_or_else(|| request::derived_id(&ext, &received.bytes));
     sink::append(intake, class, ext, &id, received).await?;
     metrics::accepted(class, bytes);

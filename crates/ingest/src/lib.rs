@@ -1,6 +1,7 @@
 //! INGEST: bytes → detect → normalize → canonical events. Event or reject, never nothing.
 
 pub mod check;
+pub mod depth;
 pub mod detect;
 pub mod event;
 pub mod format;

@@ -23,7 +23,7 @@ use crate::event::{Events, Input, Rejection, SecretHasher, code};
 use crate::format::Format;
 use crate::grant::{Grants, Rights, Verb};
 use crate::normalize::normalize;
-use crate::{plain, scrub, time};
+use crate::{depth, plain, scrub, time};
 
 pub use batch::BATCH_BYTES_MAX;
 
@@ -110,7 +110,9 @@ impl Canonical {
         let key = self.key();
         match self {
             Canonical::Fact(fact) => out.put(Topic::Facts, &key, key.clone(), fact),
-            Canonical::Observation(observation) => out.put(Topic::Observations, &key, key.clone(), observation.as_ref()),
+            Canonical::Observation(observation) => {
+                out.put(Topic::Observations, &key, key.clone(), observation.as_ref())
+            }
             Canonical::Reject(reject) => out.put(Topic::Rejects, &key, key.clone(), reject.as_ref()),
         }
     }
@@ -206,6 +208,7 @@ fn steps(record: &RawRecord, context: &Context<'_>, found: &mut Option<Format>) 
     let body = plain::text(&record.body, context.body_bytes_max)?;
     let format = detect::of_text(&body, &record.ext, Some(record.class))?;
     *found = Some(format);
+    depth::check(&body, format)?;
     let input = Input { body: &body, ext: &record.ext, origin: &record.origin, secrets: context.secrets };
     let events = normalize(format, &input)?;
     records_of(record, format, &body, events, &rights)
@@ -237,7 +240,9 @@ fn clean(events: &mut Events) {
     for report in &mut events.reports {
         scrub::identity(&mut report.asset);
         report.sightings.iter_mut().for_each(scrub::sighting);
-        for text in report.scope.iter_mut().chain(&mut report.scan_id).chain([&mut report.tool, &mut report.tool_version]) {
+        for text in
+            report.scope.iter_mut().chain(&mut report.scan_id).chain([&mut report.tool, &mut report.tool_version])
+        {
             scrub::identity(text);
         }
     }

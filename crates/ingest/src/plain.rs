@@ -45,10 +45,9 @@ fn decompress(bytes: &[u8], bytes_max: usize) -> Result<Option<Vec<u8>>, Rejecti
                 .map_err(|_| Rejection::new(code::MALFORMED, "the zstd stream cannot be read"))?;
             read_limited(decoder, "zstd", bytes_max).map(Some)
         }
-        [b'P', b'K', 3, 4, ..] => Err(Rejection::new(
-            code::UNKNOWN_FORMAT,
-            "this is a zip archive: extract it and send the report inside",
-        )),
+        [b'P', b'K', 3, 4, ..] => {
+            Err(Rejection::new(code::UNKNOWN_FORMAT, "this is a zip archive: extract it and send the report inside"))
+        }
         _ => Ok(None),
     }
 }
@@ -59,18 +58,21 @@ pub(crate) fn read_limited(reader: impl Read, kind: &str, bytes_max: usize) -> R
     match reader.take(bytes_max as u64 + 1).read_to_end(&mut out) {
         Ok(_) if out.len() > bytes_max => Err(too_large(bytes_max)),
         Ok(_) => Ok(out),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(Rejection::new(
-            code::TRUNCATED,
-            format!("the {kind} stream ends in the middle: send the whole file"),
-        )),
-        Err(_) => Err(Rejection::new(code::MALFORMED, format!("the {kind} stream is damaged: compress and send it again"))),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Err(Rejection::new(code::TRUNCATED, format!("the {kind} stream ends in the middle: send the whole file")))
+        }
+        Err(_) => {
+            Err(Rejection::new(code::MALFORMED, format!("the {kind} stream is damaged: compress and send it again")))
+        }
     }
 }
 
 fn too_large(bytes_max: usize) -> Rejection {
     Rejection::new(
         code::TOO_LARGE,
-        format!("the body is larger than the limit of {bytes_max} bytes: split the report by target, or raise the limit"),
+        format!(
+            "the body is larger than the limit of {bytes_max} bytes: split the report by target, or raise the limit"
+        ),
     )
 }
 
@@ -92,8 +94,12 @@ fn utf8(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, Rejection> {
     if let Err(error) = std::str::from_utf8(&bytes) {
         let at = format!("byte {}", error.valid_up_to());
         return Err(match error.error_len() {
-            None => Rejection::at(code::TRUNCATED, "the text ends in the middle of a character: send the whole file", at),
-            Some(_) => wrong_encoding("the text is not UTF-8 (perhaps Latin-1 or Windows-1252, or no text at all)", &at),
+            None => {
+                Rejection::at(code::TRUNCATED, "the text ends in the middle of a character: send the whole file", at)
+            }
+            Some(_) => {
+                wrong_encoding("the text is not UTF-8 (perhaps Latin-1 or Windows-1252, or no text at all)", &at)
+            }
         });
     }
     if mark == 0 {
@@ -110,7 +116,10 @@ fn utf8(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, Rejection> {
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Vec<u8>, Rejection> {
     if bytes.len() % 2 != 0 {
-        return Err(Rejection::new(code::TRUNCATED, "the UTF-16 text ends in the middle of a character: send the whole file"));
+        return Err(Rejection::new(
+            code::TRUNCATED,
+            "the UTF-16 text ends in the middle of a character: send the whole file",
+        ));
     }
     let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
     let mut text = String::with_capacity(bytes.len() / 2);

@@ -77,7 +77,8 @@ pub fn verify(key: &[u8], body: &[u8], signature: &str) -> bool {
     if signature.len() != 64 || !signature.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return false;
     }
-    let bytes: Vec<u8> = signature.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect();
+    let bytes: Vec<u8> =
+        signature.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect();
     Hmac::<Sha256>::new_from_slice(key).is_ok_and(|mut mac| {
         mac.update(body);
         mac.verify_slice(&bytes).is_ok()

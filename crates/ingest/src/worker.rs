@@ -161,7 +161,8 @@ impl IngestWorker {
             return vec![records_of(shared, message)];
         }
         std::thread::scope(|scope| {
-            let threads: Vec<_> = group.iter().map(|message| scope.spawn(move || records_of(shared, message))).collect();
+            let threads: Vec<_> =
+                group.iter().map(|message| scope.spawn(move || records_of(shared, message))).collect();
             // `records_of` catches panics; should joining fail all the same, the message is done again here.
             let results = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
             results.zip(group).map(|(result, message)| result.unwrap_or_else(|_| records_of(shared, message))).collect()

@@ -49,7 +49,8 @@ fn unrecognised(outline: &Outline, class: Option<RawClass>) -> Rejection {
         None => {
             // Only keys that look like names: a key may be anything, also a secret.
             let is_name = |key: &str| {
-                key.len() <= 40 && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'$' | b'@' | b'.'))
+                key.len() <= 40
+                    && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'$' | b'@' | b'.'))
             };
             let names: Vec<&str> =
                 outline.keys.iter().map(|(key, _)| key.as_str()).filter(|key| is_name(key)).take(12).collect();
@@ -75,7 +76,8 @@ fn scanner(o: &Outline) -> Option<Format> {
     }
     let trivy_file = has("SchemaVersion") && any(&["ArtifactName", "ArtifactType", "Results", "Trivy"]);
     let trivy_cluster = has("ClusterName") && any(&["Resources", "Findings", "Vulnerabilities", "Misconfigurations"]);
-    let trivy_list = o.is_list && has("Target") && any(&["Vulnerabilities", "Misconfigurations", "Secrets", "Type", "Class"]);
+    let trivy_list =
+        o.is_list && has("Target") && any(&["Vulnerabilities", "Misconfigurations", "Secrets", "Type", "Class"]);
     if trivy_file && !has("ProductArn") || trivy_cluster || trivy_list {
         return Some(Format::Trivy);
     }
@@ -88,7 +90,9 @@ fn scanner(o: &Outline) -> Option<Format> {
     if has("DetectorName") && any(&["SourceMetadata", "DetectorType", "Raw"]) {
         return Some(Format::Trufflehog);
     }
-    if has("RuleID") && any(&["Secret", "Match", "Fingerprint"]) || has("offender") && any(&["leakURL", "repoURL", "rule"]) {
+    if has("RuleID") && any(&["Secret", "Match", "Fingerprint"])
+        || has("offender") && any(&["leakURL", "repoURL", "rule"])
+    {
         return Some(Format::Gitleaks);
     }
     if let Some(Node::Array(first)) = o.get("results") {
@@ -99,7 +103,11 @@ fn scanner(o: &Outline) -> Option<Format> {
         }
     }
     // GitLab's DAST report has these keys, too, beside its own.
-    if has("site") && any(&["@version", "@generated", "@programName"]) && o.is_whole && !any(&["vulnerabilities", "scan"]) {
+    if has("site")
+        && any(&["@version", "@generated", "@programName"])
+        && o.is_whole
+        && !any(&["vulnerabilities", "scan"])
+    {
         return Some(Format::Zap);
     }
     if has("class_uid") && any(&["metadata", "category_uid", "severity_id", "finding_info", "time"]) {
@@ -138,7 +146,8 @@ fn context(o: &Outline) -> Option<Format> {
     if is_process_event && (has("node_name") || has("time")) {
         return Some(Format::Tetragon);
     }
-    if has("rule") && has("output") && (has("output_fields") || has("priority")) || has("output_fields") && has("rule") {
+    if has("rule") && has("output") && (has("output_fields") || has("priority")) || has("output_fields") && has("rule")
+    {
         return Some(Format::Falco);
     }
     None

@@ -16,18 +16,30 @@ fn scanners() {
         (Trivy, r#"{"ClusterName":"prod","Resources":[]}"#),
         (Trivy, r#"[{"Target":"app/package-lock.json","Type":"npm","Vulnerabilities":null}]"#),
         (TrivyOperator, r#"{"kind":"VulnerabilityReport","apiVersion":"aquasecurity.github.io/v1alpha1","report":{}}"#),
-        (TrivyOperator, r#"{"apiVersion":"v1","items":[{"apiVersion":"aquasecurity.github.io/v1alpha1"}],"kind":"List"}"#),
-        (TrivyOperator, r#"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"aquasecurity.github.io/v1alpha1"}]}"#),
+        (
+            TrivyOperator,
+            r#"{"apiVersion":"v1","items":[{"apiVersion":"aquasecurity.github.io/v1alpha1"}],"kind":"List"}"#,
+        ),
+        (
+            TrivyOperator,
+            r#"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"aquasecurity.github.io/v1alpha1"}]}"#,
+        ),
         (TrivyOperator, r#"{"configauditreports.aquasecurity.github.io":[]}"#),
         (TrivyOperator, "apiVersion: aquasecurity.github.io/v1alpha1\nkind: ConfigAuditReport\n"),
         (Grype, r#"{"matches":[],"source":{"type":"image"}}"#),
         (CycloneDx, r#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#),
-        (CycloneDx, "<?xml version=\"1.0\"?>\n<!-- made by hand -->\n<bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\"/>"),
+        (
+            CycloneDx,
+            "<?xml version=\"1.0\"?>\n<!-- made by hand -->\n<bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\"/>",
+        ),
         (CycloneDx, r#"<cdx:bom xmlns:cdx="http://cyclonedx.org/schema/bom/1.6">"#),
         (Semgrep, r#"{"errors":[],"results":[{"path":"a.py","check_id":"python.x"}]}"#),
         (Semgrep, r#"{"results":[],"errors":[]}"#),
         (Gitleaks, r#"[{"Description":"key","StartLine":3,"RuleID":"generic-api-key","Match":"x"}]"#),
-        (Trufflehog, "{\"SourceMetadata\":{},\"DetectorName\":\"AWS\"}\n{\"SourceMetadata\":{},\"DetectorName\":\"URI\"}\n"),
+        (
+            Trufflehog,
+            "{\"SourceMetadata\":{},\"DetectorName\":\"AWS\"}\n{\"SourceMetadata\":{},\"DetectorName\":\"URI\"}\n",
+        ),
         (Checkov, r#"{"check_type":"terraform","results":{}}"#),
         (Checkov, r#"[{"check_type":"terraform","results":{}}]"#),
         (Checkov, r#"{"passed":0,"failed":0,"checkov_version":"3.2.1"}"#),
@@ -99,7 +111,11 @@ fn what_the_producer_declares_wins() {
     assert_eq!(declared(None, Some("dev.cdevents.service.deployed.0.1.1")), Ok(Format::CdEvents));
     assert_eq!(declared(None, Some("com.github.dependabot_alert.created")), Ok(Format::GithubDependabotAlert));
     assert_eq!(declared(None, Some("github.star")), Err("unknown_format"));
-    assert_eq!(declared(None, Some("io.acme.scan")), Err("unknown_format"), "an empty list, and a type that says nothing");
+    assert_eq!(
+        declared(None, Some("io.acme.scan")),
+        Err("unknown_format"),
+        "an empty list, and a type that says nothing"
+    );
 }
 
 #[test]

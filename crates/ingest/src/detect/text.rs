@@ -19,7 +19,8 @@ pub(super) fn xml(text: &[u8], class: Option<RawClass>) -> Result<Format, Reject
                 let name = root.local_name().as_ref().to_owned();
                 let is_cyclonedx = || {
                     root.attributes().flatten().any(|attribute| {
-                        attribute.key.as_ref().starts_with("xmlns") && attribute.value.contains("cyclonedx.org/schema/bom")
+                        attribute.key.as_ref().starts_with("xmlns")
+                            && attribute.value.contains("cyclonedx.org/schema/bom")
                     })
                 };
                 return match name.as_str() {
@@ -33,7 +34,10 @@ pub(super) fn xml(text: &[u8], class: Option<RawClass>) -> Result<Format, Reject
                 };
             }
             Ok(Event::Eof) => {
-                return Err(Rejection::new(code::TRUNCATED, "the XML text ends before its root element: send the whole file"));
+                return Err(Rejection::new(
+                    code::TRUNCATED,
+                    "the XML text ends before its root element: send the whole file",
+                ));
             }
             Ok(_) => {}
             Err(_) => {
@@ -53,7 +57,9 @@ pub(super) fn detect(text: &[u8], class: Option<RawClass>) -> Result<Format, Rej
         return Ok(Format::CodeOwners);
     }
     Err(match text {
-        b"null" | b"true" | b"false" => Rejection::new(code::EMPTY, "there is no report in this: it is a single JSON value"),
+        b"null" | b"true" | b"false" => {
+            Rejection::new(code::EMPTY, "there is no report in this: it is a single JSON value")
+        }
         _ => super::unknown(&describe(text), class),
     })
 }

@@ -13,14 +13,30 @@ fn grants() -> Grants {
         token_sha256: token.map(|token| Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()),
     };
     let configs = [
-        grant("ci-shop", &["repo:github.com/Acme/shop", "image:registry.example/shop/*"], &["scanner"], &[Verb::Observe, Verb::Withdraw], Some("t0p")),
-        grant("team-pay", &["image:sha256:aa*", "repo:github.com/acme/pay#*"], &["scanner", "triage"], &[Verb::Observe, Verb::Decide], Some("s3cret")),
+        grant(
+            "ci-shop",
+            &["repo:github.com/Acme/shop", "image:registry.example/shop/*"],
+            &["scanner"],
+            &[Verb::Observe, Verb::Withdraw],
+            Some("t0p"),
+        ),
+        grant(
+            "team-pay",
+            &["image:sha256:aa*", "repo:github.com/acme/pay#*"],
+            &["scanner", "triage"],
+            &[Verb::Observe, Verb::Decide],
+            Some("s3cret"),
+        ),
         grant("raw.cicd", &["repo:github.com/acme/*"], &[], &[Verb::Observe], None),
     ];
     Grants::new(&configs, Unlisted::Nothing).unwrap()
 }
 
-fn check(credential: Option<&str>, class: RawClass, run: impl Fn(&Rights<'_>) -> Result<(), Rejection>) -> Result<(), String> {
+fn check(
+    credential: Option<&str>,
+    class: RawClass,
+    run: impl Fn(&Rights<'_>) -> Result<(), Rejection>,
+) -> Result<(), String> {
     let ext = Extensions { credential: credential.map(str::to_owned), ..Extensions::default() };
     run(&grants().of(&ext, class)).map_err(|rejection| {
         assert_eq!(rejection.code, code::NOT_GRANTED);
@@ -43,7 +59,9 @@ fn fact(entity: &str, attribute: Attribute) -> Fact {
 
 #[test]
 fn assets_and_verbs() {
-    let asset = |credential, verb, asset: &'static str| check(Some(credential), RawClass::Scanner, move |r| r.asset(verb, asset));
+    let asset = |credential, verb, asset: &'static str| {
+        check(Some(credential), RawClass::Scanner, move |r| r.asset(verb, asset))
+    };
     for (credential, verb, key) in [
         ("ci-shop", Verb::Observe, "repo:github.com/acme/shop#main"),
         ("ci-shop", Verb::Withdraw, "repo:github.com/acme/shop#feature/x"),
@@ -78,7 +96,9 @@ fn records_without_a_credential_are_trusted_unless_their_topic_has_a_grant() {
 
 #[test]
 fn a_scan_cannot_smuggle_in_other_claims() {
-    let say = |credential, class, entity: &'static str, attribute| check(Some(credential), class, move |r| r.fact(&fact(entity, attribute)));
+    let say = |credential, class, entity: &'static str, attribute| {
+        check(Some(credential), class, move |r| r.fact(&fact(entity, attribute)))
+    };
     use RawClass::{Scanner, Triage};
     assert_eq!(say("ci-shop", Scanner, "repo:github.com/acme/shop", Attribute::DefaultBranch), Ok(()));
     assert_eq!(say("ci-shop", Scanner, "vuln:CVE-2026-1", Attribute::Alias), Ok(()), "a by-product of a report");
@@ -106,7 +126,13 @@ fn tokens() {
 
 #[test]
 fn mistakes_in_the_configuration_are_named() {
-    let good = GrantConfig { name: "a".into(), assets: vec!["*".into()], classes: vec![], verbs: vec![Verb::Observe], token_sha256: None };
+    let good = GrantConfig {
+        name: "a".into(),
+        assets: vec!["*".into()],
+        classes: vec![],
+        verbs: vec![Verb::Observe],
+        token_sha256: None,
+    };
     let new = |config: GrantConfig| Grants::new(&[good.clone(), config], Unlisted::Nothing).map(drop);
     assert_eq!(new(good.clone()), Err(GrantError::Duplicate("a".into())));
     let with = |change: fn(&mut GrantConfig)| {
@@ -122,7 +148,9 @@ fn mistakes_in_the_configuration_are_named() {
 
 #[test]
 fn globs() {
-    for (pattern, text) in [("*", ""), ("a*c", "abc"), ("a*c", "ac"), ("*b*", "abc"), ("a**", "a"), ("", ""), ("a*bc", "abcbc")] {
+    for (pattern, text) in
+        [("*", ""), ("a*c", "abc"), ("a*c", "ac"), ("*b*", "abc"), ("a**", "a"), ("", ""), ("a*bc", "abcbc")]
+    {
         assert!(matches(pattern, text), "{pattern} {text}");
     }
     for (pattern, text) in [("a", "ab"), ("a*c", "abd"), ("", "a"), ("a*bc", "abcb"), ("b*", "ab")] {

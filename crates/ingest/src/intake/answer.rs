@@ -51,7 +51,12 @@ impl Refusal {
     }
 
     pub(super) fn internal() -> Self {
-        Self::new(500, "internal", "a fault of the intake; nothing was stored", "send it again; if it stays, see the logs")
+        Self::new(
+            500,
+            "internal",
+            "a fault of the intake; nothing was stored",
+            "send it again; if it stays, see the logs",
+        )
     }
 }
 

@@ -43,7 +43,8 @@ pub(super) fn permits(bytes: usize) -> u32 {
 pub(super) async fn receive(intake: &Arc<Intake>, headers: &HeaderMap, body: Body) -> Result<Received, Refusal> {
     let limit = intake.settings.body_bytes_max;
     let encoding = Encoding::of(headers)?;
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    let announced =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     if announced.is_some_and(|length: usize| length > limit) {
         return Err(too_large(limit));
     }
@@ -51,9 +52,11 @@ pub(super) async fn receive(intake: &Arc<Intake>, headers: &HeaderMap, body: Bod
     // A chunked body does not say how long it is: it may be as long as the limit.
     let expected = announced.map_or(limit, |length| length.saturating_mul(factor).min(limit));
     let mut reserved = vec![reserve(intake, expected)?];
-    let wire = axum::body::to_bytes(body, limit).await.map_err(|error| match is_limit(&error) {
-        true => too_large(limit),
-        false => Refusal::new(400, "incomplete", "the connection ended before the body did", "send the whole body again"),
+    let wire = axum::body::to_bytes(body, limit).await.map_err(|error| {
+        if is_limit(&error) {
+            return too_large(limit);
+        }
+        Refusal::new(400, "incomplete", "the connection ended before the body did", "send the whole body again")
     })?;
     let bytes = decompress(intake, encoding, wire, limit).await?;
     if bytes.len() > expected {
@@ -72,7 +75,7 @@ fn reserve(intake: &Intake, bytes: usize) -> Result<OwnedSemaphorePermit, Refusa
 }
 
 fn is_limit(error: &axum::Error) -> bool {
-    error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
+    error.source().is_some_and(<dyn Error>::is::<http_body_util::LengthLimitError>)
 }
 
 async fn decompress(intake: &Intake, encoding: Encoding, wire: Bytes, limit: usize) -> Result<Bytes, Refusal> {
@@ -116,7 +119,12 @@ impl Encoding {
             "gzip" | "x-gzip" => Ok(Self::Gzip),
             "deflate" => Ok(Self::Deflate),
             "zstd" => Ok(Self::Zstd),
-            _ => Err(Refusal::new(415, "unknown_encoding", "this Content-Encoding is not understood", "use gzip, zstd, deflate or none")),
+            _ => Err(Refusal::new(
+                415,
+                "unknown_encoding",
+                "this Content-Encoding is not understood",
+                "use gzip, zstd, deflate or none",
+            )),
         }
     }
 
@@ -131,7 +139,8 @@ impl Encoding {
             Self::Deflate => read_limited(flate2::read::DeflateDecoder::new(wire), "deflate", limit),
             Self::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(wire);
-                let decoder = decoder.map_err(|_| crate::event::Rejection::new(code::MALFORMED, "the zstd stream cannot be read"))?;
+                let decoder = decoder
+                    .map_err(|_| crate::event::Rejection::new(code::MALFORMED, "the zstd stream cannot be read"))?;
                 read_limited(decoder, "zstd", limit)
             }
         }

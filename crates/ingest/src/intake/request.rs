@@ -48,7 +48,10 @@ impl Parameters {
         for (key, value) in headers {
             let Some(attribute) = key.as_str().strip_prefix("ce-") else { continue };
             // Unknown extensions are other people's: CloudEvents allows them.
-            let Some((_, header)) = NAMES.iter().find(|(known, header)| *known == attribute && !header.is_empty()) else { continue };
+            let Some((_, header)) = NAMES.iter().find(|(known, header)| *known == attribute && !header.is_empty())
+            else {
+                continue;
+            };
             let value = value.to_str().map_err(|_| bad(attribute, "is not ASCII", "percent-encode it"))?;
             given.push((header, percent_decoded(value)));
         }
@@ -122,15 +125,12 @@ fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            _ => {
-                out.push(byte);
-                at += 1;
-            }
+        if let (b'%', Some(high), Some(low)) = (byte, digit(at + 1), digit(at + 2)) {
+            out.push((high * 16 + low) as u8);
+            at += 3;
+        } else {
+            out.push(byte);
+            at += 1;
         }
     }
     String::from_utf8_lossy(&out).into_owned()
@@ -151,7 +151,12 @@ pub(super) fn github_event(headers: &HeaderMap) -> Option<&str> {
 /// Names the event of a webhook. Events that no format reads are refused here, where the sender sees it.
 pub(super) fn name_webhook(headers: &HeaderMap, event: &str, ext: &mut Extensions) -> Result<(), Refusal> {
     if ext.content_type.as_deref().is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
-        return Err(Refusal::new(415, "form", "the webhook sends a form", "choose the content type application/json in its settings"));
+        return Err(Refusal::new(
+            415,
+            "form",
+            "the webhook sends a form",
+            "choose the content type application/json in its settings",
+        ));
     }
     let event_type = format!("github.{event}");
     let named = Extensions { event_type: Some(event_type.clone()), ..Extensions::default() };
@@ -161,7 +166,8 @@ pub(super) fn name_webhook(headers: &HeaderMap, event: &str, ext: &mut Extension
     ext.event_type = Some(event_type);
     ext.format = None;
     if ext.source.is_none() {
-        let host = headers.get("x-github-enterprise-host").and_then(|value| value.to_str().ok()).unwrap_or("github.com");
+        let host =
+            headers.get("x-github-enterprise-host").and_then(|value| value.to_str().ok()).unwrap_or("github.com");
         ext.source = Some(format!("github://{host}"));
     }
     Ok(())
@@ -179,7 +185,11 @@ pub(super) fn derived_id(ext: &Extensions, body: &[u8]) -> String {
 }
 
 /// Takes a structured-mode event out of its envelope; other bodies pass.
-pub(super) fn structured(headers: &HeaderMap, ext: Extensions, received: Received) -> Result<(Extensions, Received), Refusal> {
+pub(super) fn structured(
+    headers: &HeaderMap,
+    ext: Extensions,
+    received: Received,
+) -> Result<(Extensions, Received), Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.starts_with("application/cloudevents-batch") {
         return Err(Refusal::new(415, "batch", "batches of CloudEvents are not taken", "send the events one by one"));
@@ -188,15 +198,21 @@ pub(super) fn structured(headers: &HeaderMap, ext: Extensions, received: Receive
         return Ok((ext, received));
     }
     let malformed = |what: &str| {
-        Refusal::new(400, "malformed", format!("the CloudEvent {what}"), "send application/cloudevents+json as CloudEvents 1.0 has it")
+        Refusal::new(
+            400,
+            "malformed",
+            format!("the CloudEvent {what}"),
+            "send application/cloudevents+json as CloudEvents 1.0 has it",
+        )
     };
-    let mut event: Map<String, Value> = serde_json::from_slice(&received.bytes).map_err(|_| malformed("is not a JSON object"))?;
+    let mut event: Map<String, Value> =
+        serde_json::from_slice(&received.bytes).map_err(|_| malformed("is not a JSON object"))?;
     let data = match (event.remove("data"), event.remove("data_base64")) {
         (Some(Value::String(text)), None) => Bytes::from(text),
         (Some(data), None) => Bytes::from(serde_json::to_vec(&data).map_err(|_| malformed("has unusable data"))?),
-        (None, Some(Value::String(text))) => {
-            Bytes::from(base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| malformed("has invalid data_base64"))?)
-        }
+        (None, Some(Value::String(text))) => Bytes::from(
+            base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| malformed("has invalid data_base64"))?,
+        ),
         _ => return Err(malformed("has neither data nor data_base64")),
     };
     let mut given: Vec<(&'static str, String)> = Vec::new();
@@ -210,9 +226,12 @@ pub(super) fn structured(headers: &HeaderMap, ext: Extensions, received: Receive
     check_values(&given)?;
     // What the envelope says wins over nothing; query parameters and headers win over the envelope.
     let outer = ext.to_headers();
-    let outer = outer.iter().filter(|(header, _)| !matches!(*header, name::CONTENT_TYPE | name::RECEIVED_AT | name::CREDENTIAL));
+    let outer = outer
+        .iter()
+        .filter(|(header, _)| !matches!(*header, name::CONTENT_TYPE | name::RECEIVED_AT | name::CREDENTIAL));
     let inner = given.iter().map(|(header, value)| (*header, value.as_str()));
-    let mut merged = Extensions::from_headers(inner.chain(outer.map(|(header, value)| (*header, value.as_str()))), time::parse);
+    let mut merged =
+        Extensions::from_headers(inner.chain(outer.map(|(header, value)| (*header, value.as_str()))), time::parse);
     merged.time = ext.time.or(merged.time);
     merged.content_type = event.get("datacontenttype").and_then(Value::as_str).map(str::to_owned);
     Ok((merged, received.with(data)))

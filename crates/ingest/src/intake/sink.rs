@@ -40,8 +40,18 @@ pub(super) async fn append(
     result.map_err(|error| {
         tracing::warn!(%error, "a record was not appended");
         match error {
-            LogError::Retry { .. } => Refusal::new(503, "log_busy", "the log does not take records now", "send it again after the seconds in Retry-After"),
-            _ => Refusal::new(503, "log_unavailable", "the log is not available", "send it again after the seconds in Retry-After"),
+            LogError::Retry { .. } => Refusal::new(
+                503,
+                "log_busy",
+                "the log does not take records now",
+                "send it again after the seconds in Retry-After",
+            ),
+            _ => Refusal::new(
+                503,
+                "log_unavailable",
+                "the log is not available",
+                "send it again after the seconds in Retry-After",
+            ),
         }
     })
 }
@@ -72,7 +82,7 @@ fn raw(class: RawClass, ext: &Extensions, id: &str, body: Bytes) -> Output {
 
 /// Source and asset: what must stay in order stays in one partition.
 fn key(ext: &Extensions, body: &[u8]) -> String {
-    let named = [&ext.repo, &ext.image, &ext.resource].into_iter().flatten().next().cloned();
+    let named = [&ext.image, &ext.repo, &ext.resource].into_iter().flatten().next().cloned();
     let is_webhook = ext.event_type.as_deref().is_some_and(|event| event.starts_with("github."));
     let asset = named.or_else(|| is_webhook.then(|| repository_of(body)).flatten()).unwrap_or_default();
     let source = ext.source.as_deref().or(ext.credential.as_deref()).unwrap_or_default();

@@ -129,9 +129,16 @@ fn a_report_is_on_the_log_before_the_answer() {
         ("x-tributary-credential", "root"),
         ("content-type", "application/sarif+json"),
     ];
-    let answer = server.post("/v1/events/scanner?repo=https%3A%2F%2Fgithub.com%2Facme%2Fshop&complete=false", &headers, REPORT.as_bytes());
+    let answer = server.post(
+        "/v1/events/scanner?repo=https%3A%2F%2Fgithub.com%2Facme%2Fshop&complete=false",
+        &headers,
+        REPORT.as_bytes(),
+    );
     assert_eq!(answer.status, 202);
-    assert_eq!(answer.json, serde_json::json!({"id": "run-7", "class": "scanner", "format": "sarif", "bytes": REPORT.len()}));
+    assert_eq!(
+        answer.json,
+        serde_json::json!({"id": "run-7", "class": "scanner", "format": "sarif", "bytes": REPORT.len()})
+    );
     let record = server.record();
     assert_eq!(record.body, REPORT.as_bytes());
     assert_eq!(record.class, RawClass::Scanner);
@@ -159,7 +166,11 @@ fn bodies_may_be_compressed_and_never_grow_beyond_the_limit() {
         ("identity", REPORT.as_bytes().to_vec()),
     ] {
         let server = serve(settings.clone());
-        assert_eq!(server.post("/v1/events/scanner", &[("content-encoding", encoding)], &body).status, 202, "{encoding}");
+        assert_eq!(
+            server.post("/v1/events/scanner", &[("content-encoding", encoding)], &body).status,
+            202,
+            "{encoding}"
+        );
         assert_eq!(server.record().body, REPORT.as_bytes(), "{encoding}");
     }
     let server = serve(settings);
@@ -168,7 +179,11 @@ fn bodies_may_be_compressed_and_never_grow_beyond_the_limit() {
     refused(&server.post("/v1/events/scanner", &[("content-encoding", "br")], b"x"), 415, "unknown_encoding");
     refused(&server.post("/v1/events/scanner", &[("content-encoding", "gzip")], b"x"), 400, "truncated");
     let cut = gzip(REPORT.as_bytes());
-    refused(&server.post("/v1/events/scanner", &[("content-encoding", "gzip")], &cut[..cut.len() - 9]), 400, "truncated");
+    refused(
+        &server.post("/v1/events/scanner", &[("content-encoding", "gzip")], &cut[..cut.len() - 9]),
+        400,
+        "truncated",
+    );
     let large = vec![b'x'; 100_001];
     let answer = server.post("/v1/events/scanner", &[], &large);
     refused(&answer, 413, "too_large");
@@ -264,7 +279,10 @@ fn mistakes_are_named() {
 fn a_dry_run_stores_nothing() {
     let server = serve(IntakeSettings::default());
     let answer = server.post("/v1/events/scanner?dry_run=true", &[], b"{\"took\": 1}");
-    assert_eq!((answer.status, &answer.json["format"], &answer.json["class"]), (200, &Value::Null, &Value::from("scanner")));
+    assert_eq!(
+        (answer.status, &answer.json["format"], &answer.json["class"]),
+        (200, &Value::Null, &Value::from("scanner"))
+    );
     assert!(answer.json["rejects"][0]["reason"].as_str().unwrap().starts_with("unknown_format: "));
     assert!(server.records().is_empty());
 }
@@ -277,8 +295,14 @@ fn structured_events_lose_their_envelope() {
         "time":"2026-11-20T09:00:00Z","data":{"runs":[],"version":"2.1.0"}}"#;
     assert_eq!(server.post("/v1/events/scanner", &kind, event.as_bytes()).json["format"], "sarif");
     let record = server.record();
-    assert_eq!(serde_json::from_slice::<Value>(&record.body).unwrap(), serde_json::json!({"runs": [], "version": "2.1.0"}));
-    assert_eq!((record.ext.repo.as_deref(), record.ext.branch.as_deref()), (Some("github.com/acme/shop"), Some("release")));
+    assert_eq!(
+        serde_json::from_slice::<Value>(&record.body).unwrap(),
+        serde_json::json!({"runs": [], "version": "2.1.0"})
+    );
+    assert_eq!(
+        (record.ext.repo.as_deref(), record.ext.branch.as_deref()),
+        (Some("github.com/acme/shop"), Some("release"))
+    );
     assert_eq!((record.ext.complete, record.ext.time), (Some(true), Some(1_795_165_200_000)));
     let encoded = br#"{"specversion":"1.0","data_base64":"bm90aGluZw=="}"#;
     assert_eq!(server.post("/v1/events/scanner", &kind, encoded).status, 202);
@@ -286,12 +310,17 @@ fn structured_events_lose_their_envelope() {
     for bad in ["[]", "{}", "{\"data_base64\": \"%\"}"] {
         refused(&server.post("/v1/events/scanner", &kind, bad.as_bytes()), 400, "malformed");
     }
-    refused(&server.post("/v1/events/scanner", &[("content-type", "application/cloudevents-batch+json")], b"[]"), 415, "batch");
+    refused(
+        &server.post("/v1/events/scanner", &[("content-type", "application/cloudevents-batch+json")], b"[]"),
+        415,
+        "batch",
+    );
 }
 
 #[test]
 fn when_the_log_is_away_or_memory_is_full_clients_are_told_to_come_back() {
-    let server = serve_with(IntakeSettings::default(), Grants::everything(), Memory { is_down: true, ..Memory::default() });
+    let server =
+        serve_with(IntakeSettings::default(), Grants::everything(), Memory { is_down: true, ..Memory::default() });
     let answer = server.post("/v1/events/scanner", &[], REPORT.as_bytes());
     refused(&answer, 503, "log_busy");
     assert!(answer.head.contains("retry-after: 2"));

@@ -93,7 +93,13 @@ pub(super) fn runtime(frame: &Frame<'_>, runtime: RuntimeReport, out: &mut Vec<O
 
 /// The end of a scan, sorted and bounded. A list of rules too large for a message cannot be cut (a missing rule would count
 /// as disabled, no rules as all enabled): such a scan is not complete and withdraws nothing.
-fn end_of(mut rules_enabled: Vec<String>, mut paths: Vec<String>, mut classes: Vec<FindingClass>, complete: bool, sightings: u32) -> ScanCompleted {
+fn end_of(
+    mut rules_enabled: Vec<String>,
+    mut paths: Vec<String>,
+    mut classes: Vec<FindingClass>,
+    complete: bool,
+    sightings: u32,
+) -> ScanCompleted {
     for list in [&mut rules_enabled, &mut paths] {
         list.sort_unstable();
         list.dedup();
@@ -121,7 +127,8 @@ fn number<T>(
     if let Some(last) = parts.last() {
         let used: usize = items(last).iter().map(&size_of).sum();
         if used + end_bytes > BATCH_BYTES_MAX - HEAD_BYTES_MAX {
-            let head = Observation { sightings: Vec::new(), inventory: Vec::new(), runtime: Vec::new(), ..last.clone() };
+            let head =
+                Observation { sightings: Vec::new(), inventory: Vec::new(), runtime: Vec::new(), ..last.clone() };
             parts.push(head);
         }
     }

@@ -49,7 +49,8 @@ fn excerpt(record: &RawRecord, format: Option<Format>, rejection: &Rejection) ->
         format,
         Some(Format::Gitleaks | Format::Trufflehog | Format::GithubSecretScanningAlert | Format::Trivy | Format::Sarif)
     );
-    let declares_secrets = format.is_none() && record.ext.format.as_deref().is_some_and(|name| name.contains("leaks") || name.contains("hog"));
+    let declares_secrets = format.is_none()
+        && record.ext.format.as_deref().is_some_and(|name| name.contains("leaks") || name.contains("hog"));
     if is_about_secrets || declares_secrets || rejection.code == code::INTERNAL || rejection.code == code::ENCODING {
         return String::new();
     }
@@ -62,7 +63,10 @@ fn excerpt(record: &RawRecord, format: Option<Format>, rejection: &Rejection) ->
         }
         Err(_) => return String::new(),
     };
-    if ["secret", "passw", "\"raw\"", "rawv2", "\"match\"", "private key"].iter().any(|word| contains_ignoring_case(valid, word)) {
+    if ["secret", "passw", "\"raw\"", "rawv2", "\"match\"", "private key"]
+        .iter()
+        .any(|word| contains_ignoring_case(valid, word))
+    {
         return String::new();
     }
     let clean = scrub::strict(valid);

@@ -127,7 +127,8 @@ pub(super) fn of_inventory(inventory: &InventoryReport, ext: &Extensions, body: 
     let report = Report { tool: inventory.tool.clone(), scope: vec!["inventory".to_owned()], ..Report::default() };
     let scope = scope(&report, ext);
     let scan_id = ext.scan_id.as_deref().map(escape).map(bounded);
-    let scan_id = scan_id.unwrap_or_else(|| derived_id(&inventory.asset, &scope, Some(inventory.observed_at), ext, body));
+    let scan_id =
+        scan_id.unwrap_or_else(|| derived_id(&inventory.asset, &scope, Some(inventory.observed_at), ext, body));
     ScanRef { scan_id, scope, started_at: inventory.observed_at }
 }
 
@@ -154,7 +155,9 @@ pub(super) fn is_complete(report: &Report, ext: &Extensions) -> bool {
 fn is_pull_request(ext: &Extensions) -> bool {
     let is_of_request = |name: &str| {
         let name = name.trim_start_matches("refs/");
-        name.starts_with("pull/") || name.starts_with("pull-requests/") || name.starts_with("merge-requests/")
+        name.starts_with("pull/")
+            || name.starts_with("pull-requests/")
+            || name.starts_with("merge-requests/")
             || name.split_once('/').is_some_and(|(number, kind)| {
                 kind == "merge" && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
             })

@@ -6,6 +6,8 @@ use tributary_model::fact::Attribute;
 use tributary_model::scan::ScanCompleted;
 use tributary_model::sighting::{FindingClass, Package, Sighting, ToolStatus};
 
+mod bodies;
+
 use super::*;
 use crate::event::{InventoryReport, RuntimeReport};
 use crate::grant::{GrantConfig, Unlisted};
@@ -16,7 +18,12 @@ const ASSET: &str = "repo:github.com/acme/shop#main";
 
 fn record(body: &[u8], ext: Extensions) -> RawRecord {
     let origin = Origin { topic: "raw.scanner".into(), partition: 3, offset: 41 };
-    RawRecord { body: Bytes::copy_from_slice(body), ext: Extensions { received_at: 1000, ..ext }, class: RawClass::Scanner, origin }
+    RawRecord {
+        body: Bytes::copy_from_slice(body),
+        ext: Extensions { received_at: 1000, ..ext },
+        class: RawClass::Scanner,
+        origin,
+    }
 }
 
 fn sighting(rule: &str) -> Sighting {
@@ -24,7 +31,13 @@ fn sighting(rule: &str) -> Sighting {
 }
 
 fn report(sightings: Vec<Sighting>) -> Report {
-    Report { asset: ASSET.into(), tool: "trivy".into(), classes: vec![FindingClass::Vulnerability], sightings, ..Report::default() }
+    Report {
+        asset: ASSET.into(),
+        tool: "trivy".into(),
+        classes: vec![FindingClass::Vulnerability],
+        sightings,
+        ..Report::default()
+    }
 }
 
 /// The canonical records of events, under a grant where one is given.
@@ -102,7 +115,12 @@ fn scan_ids_and_scopes() {
     assert_ne!(scan(&commit, report(Vec::new())).scan_id, plain.scan_id, "two commits, two scans");
     let own = Report { scan_id: Some("guid".into()), started_at: Some(7), ..report(Vec::new()) };
     assert_eq!((scan(&later, own.clone()).scan_id.as_str(), scan(&later, own.clone()).started_at), ("guid", 7));
-    let given = Extensions { scan_id: Some("job|7".into()), scan_scope: Some("a;b".into()), time: Some(9), ..Extensions::default() };
+    let given = Extensions {
+        scan_id: Some("job|7".into()),
+        scan_scope: Some("a;b".into()),
+        time: Some(9),
+        ..Extensions::default()
+    };
     let named = scan(&given, Report { started_at: None, scope: vec!["severity=HIGH".into()], ..own });
     assert_eq!((named.scan_id.as_str(), named.started_at), ("job\\p7", 9));
     assert_eq!(named.scope, "trivy;severity=HIGH;scope=a\\;b");
@@ -112,8 +130,14 @@ fn scan_ids_and_scopes() {
 
 #[test]
 fn reports_of_one_asset_and_scope_are_one_scan_and_others_are_not() {
-    let second = Report { started_at: Some(3), rules_enabled: vec!["b".into()], paths: vec!["src".into()], ..report(vec![sighting("2")]) };
-    let first = Report { started_at: Some(4), rules_enabled: vec!["b".into(), "a".into()], ..report(vec![sighting("1")]) };
+    let second = Report {
+        started_at: Some(3),
+        rules_enabled: vec!["b".into()],
+        paths: vec!["src".into()],
+        ..report(vec![sighting("2")])
+    };
+    let first =
+        Report { started_at: Some(4), rules_enabled: vec!["b".into(), "a".into()], ..report(vec![sighting("1")]) };
     let (observation, end) = only(run(Extensions::default(), vec![first.clone(), second.clone()]));
     assert_eq!(end.rules_enabled, ["a", "b"]);
     assert!(end.paths.is_empty(), "one run looked everywhere");
@@ -128,7 +152,10 @@ fn reports_of_one_asset_and_scope_are_one_scan_and_others_are_not() {
 fn rules_too_many_for_a_message_make_a_scan_that_withdraws_nothing() {
     let rules = |count: usize| (0..count).map(|n| format!("rule-{n:090}")).collect::<Vec<_>>();
     let end = |count| {
-        let parts = run(Extensions::default(), vec![Report { rules_enabled: rules(count), ..report(vec![sighting("x"); 500]) }]);
+        let parts = run(
+            Extensions::default(),
+            vec![Report { rules_enabled: rules(count), ..report(vec![sighting("x"); 500]) }],
+        );
         assert!(parts.iter().all(|part| part.encode().unwrap().len() <= BATCH_BYTES_MAX));
         let end = parts.last().unwrap().completed.clone().unwrap();
         assert_eq!(end.parts as usize, parts.len());
@@ -148,14 +175,21 @@ fn alerts_and_use_at_run_time_belong_to_no_scan() {
     let runtime = vec![RuntimeReport { asset: ASSET.into(), tool: "tetragon".into(), observed_at: 5, uses }];
     let events = Events { runtime, ..Events::default() };
     let sent = observations(run_as(Extensions::default(), events, &Grants::everything()).unwrap());
-    assert!(sent.len() > 1 && sent.iter().all(|part| part.scan.is_none() && part.encode().unwrap().len() <= BATCH_BYTES_MAX));
+    assert!(
+        sent.len() > 1
+            && sent.iter().all(|part| part.scan.is_none() && part.encode().unwrap().len() <= BATCH_BYTES_MAX)
+    );
     assert_eq!(sent.iter().map(|part| part.runtime.len()).sum::<usize>(), 20_000);
 }
 
 #[test]
 fn an_inventory_has_parts_and_no_class() {
-    let items = (0..9000).map(|n| tributary_model::observation::InventoryItem { purl: format!("pkg:npm/{n:040}"), ..Default::default() });
-    let inventory = InventoryReport { asset: ASSET.into(), tool: "syft".into(), observed_at: 5, items: items.collect() };
+    let items = (0..9000).map(|n| tributary_model::observation::InventoryItem {
+        purl: format!("pkg:npm/{n:040}"),
+        ..Default::default()
+    });
+    let inventory =
+        InventoryReport { asset: ASSET.into(), tool: "syft".into(), observed_at: 5, items: items.collect() };
     let events = Events { inventories: vec![inventory], ..Events::default() };
     let parts = observations(run_as(Extensions::default(), events, &Grants::everything()).unwrap());
     assert!(parts.len() > 1);
@@ -168,7 +202,11 @@ fn an_inventory_has_parts_and_no_class() {
 fn the_asset_comes_from_the_producer_where_the_report_has_none() {
     let nameless = || vec![Report { asset: String::new(), ..report(vec![sighting("x")]) }];
     let named = |ext: Extensions| run(ext, nameless())[0].asset.clone();
-    let repo = Extensions { repo: Some("git@github.com:acme/shop.git".into()), branch: Some("main".into()), ..Extensions::default() };
+    let repo = Extensions {
+        repo: Some("git@github.com:acme/shop.git".into()),
+        branch: Some("main".into()),
+        ..Extensions::default()
+    };
     assert_eq!(named(repo), ASSET);
     assert_eq!(named(Extensions { image: Some("acme/app:1".into()), ..Extensions::default() }), "image:acme/app:1");
     let events = Events { reports: nameless(), ..Events::default() };
@@ -196,7 +234,8 @@ fn a_forged_empty_scan_for_another_team_is_rejected() {
     };
     let both = [Verb::Observe, Verb::Withdraw];
     assert!(only(run(report(Vec::new()), &both).unwrap()).1.complete);
-    let forged = run(Report { asset: "repo:github.com/acme/pay#main".into(), ..report(Vec::new()) }, &both).unwrap_err();
+    let forged =
+        run(Report { asset: "repo:github.com/acme/pay#main".into(), ..report(Vec::new()) }, &both).unwrap_err();
     assert_eq!(forged.code, code::NOT_GRANTED);
     assert!(forged.reason.contains("repo:github.com/acme/pay#main"), "{forged}");
     assert!(!only(run(report(Vec::new()), &[Verb::Observe]).unwrap()).1.complete, "downgraded");
@@ -227,96 +266,23 @@ fn hasher() -> HmacHasher {
     HmacHasher::new(&[7; 32]).unwrap()
 }
 
-/// Total: events or one reject, and every record encodes.
-fn ingest_any(body: &[u8], ext: Extensions) -> Vec<Canonical> {
-    let (grants, secrets) = (Grants::everything(), hasher());
-    let context = Context { grants: &grants, secrets: &secrets, body_bytes_max: 4 << 20 };
-    let record = record(body, ext);
-    let records = ingest_total(&record, &context);
-    let rejects = records.iter().filter(|record| matches!(record, Canonical::Reject(_))).count();
-    assert!(rejects == 0 && !records.is_empty() || rejects == 1 && records.len() == 1);
-    let outputs = outputs(&record, &context);
-    assert_eq!(outputs.len(), records.len());
-    records
-}
-
-fn code_of(body: &[u8], ext: Extensions) -> String {
-    match ingest_any(body, ext).remove(0) {
-        Canonical::Reject(reject) => reject.code,
-        other => panic!("taken in: {other:?}"),
-    }
-}
-
-#[test]
-fn every_format_rejects_what_is_no_report() {
-    let deep = "[".repeat(100_000);
-    let deep_objects = r#"{"a":"#.repeat(100_000);
-    let utf16: Vec<u8> = "\u{feff}{\"a\": 1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    for format in Format::ALL {
-        let ext = || Extensions { format: Some(format.name().into()), ..Extensions::default() };
-        for body in [&b""[..], b" ", b"\xef\xbb\xbf", b"{", b"[", b"<", b"{\"a\":", b"\"", b"caf\xe9", &utf16] {
-            ingest_any(body, ext());
-        }
-        assert_eq!(code_of(b"", ext()), code::EMPTY, "{}", format.name());
-        assert_eq!(code_of(b"{\"caf\xe9\": 1}", ext()), code::ENCODING, "{}", format.name());
-        for body in [&deep, &deep_objects] {
-            let t = std::time::Instant::now();
-            ingest_any(body.as_bytes(), ext());
-            eprintln!("{} {:?}", format.name(), t.elapsed());
-        }
-        assert_eq!(code_of(&vec![b' '; (4 << 20) + 1], ext()), code::TOO_LARGE, "{}", format.name());
-    }
-    assert_eq!(code_of(deep.as_bytes(), Extensions::default()), code::TOO_DEEP);
-    assert_eq!(code_of(deep_objects.as_bytes(), Extensions::default()), code::TOO_DEEP);
-}
-
-#[test]
-fn a_fault_is_a_reject_and_says_so() {
-    let record = record(b"x", Extensions::default());
-    let reject = caught(&record, || panic!("deliberate")).unwrap_err();
-    assert_eq!((reject.code.as_str(), reject.origin.offset, reject.rejected_at), (code::INTERNAL, 41, 1000));
-}
-
-#[test]
-fn rejects_have_coordinates_and_no_secrets() {
-    let ext = || Extensions { source: Some("https://u:p@ci.example".into()), ..Extensions::default() };
-    let reject = |body: &str| match ingest_any(body.as_bytes(), ext()).remove(0) {
-        Canonical::Reject(reject) => *reject,
-        other => panic!("taken in: {other:?}"),
-    };
-    let unknown = reject(r#"{"took": 3, "url": "https://bob:hunter2@db.example/x"}"#);
-    assert_eq!(unknown.source, "https://[redacted]@ci.example");
-    assert_eq!(unknown.excerpt, r#"{"took": 3, "url": "https://[redacted]@db.example/x"}"#);
-    assert_eq!((unknown.stage.as_str(), unknown.class.as_str(), unknown.size_bytes), ("ingest", "scanner", 54));
-    assert_eq!(reject(r#"{"took": 3, "password": "hunter2"}"#).excerpt, "");
-    assert!(reject(&format!(r#"{{"took": "{}"}}"#, "é".repeat(4000))).excerpt.len() <= 256);
-    assert_eq!(Canonical::Reject(Box::new(unknown)).key(), "raw.scanner/3/41");
-}
-
-#[test]
-fn a_fact_too_large_for_the_log_is_a_reject() {
-    let body = format!("* @acme/platform\n{}", "/very/long/path/of/a/generated/tree @acme/platform\n".repeat(40_000));
-    let (grants, secrets) = (Grants::everything(), hasher());
-    let context = Context { grants: &grants, secrets: &secrets, body_bytes_max: 4 << 20 };
-    let ext = Extensions { repo: Some("github.com/acme/shop".into()), ..Extensions::default() };
-    let outputs = outputs(&record(body.as_bytes(), ext), &context);
-    assert_eq!((outputs.len(), outputs.records()[0].topic), (1, Topic::Rejects));
-}
-
 fn any_sighting() -> impl Strategy<Value = Sighting> {
     let text = "[ -~é]{0,60}";
-    (text, text, prop::collection::vec("[A-Z0-9-]{1,20}", 0..80), prop::option::of("[a-z/.é]{0,3000}"), 0..4000_usize).prop_map(
-        |(rule, title, aliases, file, length)| Sighting {
+    (text, text, prop::collection::vec("[A-Z0-9-]{1,20}", 0..80), prop::option::of("[a-z/.é]{0,3000}"), 0..4000_usize)
+        .prop_map(|(rule, title, aliases, file, length)| Sighting {
             rule,
             title: title.repeat(1 + length / 100),
             aliases,
             cwes: vec![79; length % 9],
             resource: "r".repeat(length),
-            package: file.map(|file| Package { file, introduced_by: vec!["x".repeat(length); 30], ..Package::default() }),
+            package: file.map(|file| Package {
+                file,
+                introduced_by: vec!["x".repeat(length); 30],
+                ..Package::default()
+            }),
             cvss_score: Some(length as f64),
             ..Sighting::default()
-        },
-    )
+        })
 }
 
 proptest! {
@@ -340,12 +306,5 @@ proptest! {
         prop_assert!(others.iter().all(|part| part.completed.is_none()));
         let end = last.completed.as_ref().unwrap();
         prop_assert_eq!((end.parts as usize, end.sightings as usize), (parts.len(), expected.len()));
-    }
-
-    #[test]
-    fn any_bytes_in_any_format(body in prop::collection::vec(any::<u8>(), 0..300), which in 0..Format::ALL.len(), prefix in "[\\[{<\":a-z@,\\]}\n]{0,30}") {
-        let body = [prefix.as_bytes(), &body].concat();
-        ingest_any(&body, Extensions { format: Some(Format::ALL[which].name().into()), ..Extensions::default() });
-        ingest_any(prefix.as_bytes(), Extensions { format: Some(Format::ALL[which].name().into()), ..Extensions::default() });
     }
 }

@@ -21,7 +21,13 @@ fn open(directory: &std::path::Path) -> EmbeddedLog {
 
 fn raw(class: RawClass, key: &str, body: &str) -> Output {
     let headers = vec![(header::REPO.to_owned(), "github.com/acme/shop".to_owned())];
-    Output { topic: class.topic(), partition_key: key.into(), key: key.to_owned().into(), value: Some(body.to_owned().into()), headers }
+    Output {
+        topic: class.topic(),
+        partition_key: key.into(),
+        key: key.to_owned().into(),
+        value: Some(body.to_owned().into()),
+        headers,
+    }
 }
 
 /// Works until everything that is on the log now is committed.
@@ -58,17 +64,21 @@ fn every_record_becomes_events_or_one_reject_and_positions_move() {
         let directory = tempfile::tempdir().unwrap();
         let log = open(directory.path());
         let bodies = ["", "{", "nonsense", SEMGREP, "{\"took\":1}", "* @acme/platform\n", SEMGREP];
-        let records = bodies.iter().enumerate().map(|(n, body)| raw(RawClass::ALL[n], &format!("k{n}"), body)).collect();
+        let records =
+            bodies.iter().enumerate().map(|(n, body)| raw(RawClass::ALL[n], &format!("k{n}"), body)).collect();
         log.producer().unwrap().append(records).unwrap();
         let settings = IngestSettings { threads, transaction_bytes: 1, ..IngestSettings::default() };
         let mut worker = IngestWorker::new(&log, shared(settings), 0, 1).unwrap();
         drain(&log, &mut worker, bodies.len());
-        let rejects: Vec<Reject> = read(&log, Topic::Rejects).iter().map(|m| Reject::decode(m.value.as_ref().unwrap()).unwrap()).collect();
+        let rejects: Vec<Reject> =
+            read(&log, Topic::Rejects).iter().map(|m| Reject::decode(m.value.as_ref().unwrap()).unwrap()).collect();
         let mut codes: Vec<&str> = rejects.iter().map(|reject| reject.code.as_str()).collect();
         codes.sort_unstable();
         assert_eq!(codes, ["empty", "truncated", "unknown_format", "unknown_format"]);
-        let seen: Vec<Observation> =
-            read(&log, Topic::Observations).iter().map(|m| Observation::decode(m.value.as_ref().unwrap()).unwrap()).collect();
+        let seen: Vec<Observation> = read(&log, Topic::Observations)
+            .iter()
+            .map(|m| Observation::decode(m.value.as_ref().unwrap()).unwrap())
+            .collect();
         assert_eq!(seen.len(), 2);
         assert_eq!(seen[0].scan.as_ref().unwrap().scan_id, seen[1].scan.as_ref().unwrap().scan_id, "the same report");
         assert!(!read(&log, Topic::Facts).is_empty());
@@ -88,7 +98,10 @@ fn a_record_that_makes_too_much_is_a_reject() {
     let log = open(directory.path());
     let result = &SEMGREP[SEMGREP.find("{\"check_id").unwrap()..SEMGREP.find("],\"errors").unwrap()];
     let many = SEMGREP.replace(result, &vec![result; 50].join(","));
-    log.producer().unwrap().append(vec![raw(RawClass::Scanner, "a", &many), raw(RawClass::Catalog, "b", "* @acme/x\n")]).unwrap();
+    log.producer()
+        .unwrap()
+        .append(vec![raw(RawClass::Scanner, "a", &many), raw(RawClass::Catalog, "b", "* @acme/x\n")])
+        .unwrap();
     let settings = IngestSettings { record_outputs_bytes_max: 1_000, ..IngestSettings::default() };
     let mut worker = IngestWorker::new(&log, shared(settings), 0, 1).unwrap();
     drain(&log, &mut worker, 2);
