@@ -17,8 +17,8 @@ use crate::message::{Message, Position};
 const FORMAT: u32 = 1;
 const FORMAT_FILE: &str = "tributary-log-format";
 const PARTITIONS: &[u8] = b"partitions";
-/// Memory of one write buffer; three keyspaces fill theirs. 64 MiB: at 16 MiB a superseded record reaches the disk before it is
-/// superseded, and compaction then costs a third more per record; more would be taken from the stages.
+/// Memory of one write buffer; three keyspaces fill theirs. 64 MiB: a smaller one is flushed and compacted more often, which
+/// costs the cores that the stages need; a larger one takes their memory and makes recovery longer.
 const MEMTABLE_BYTES: u64 = 64 << 20;
 
 /// The open directory.
