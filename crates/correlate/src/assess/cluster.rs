@@ -34,6 +34,12 @@ pub struct Claim<'a> {
     pub snippet_hash: &'a str,
 }
 
+impl Claim<'_> {
+    fn shows_code(&self) -> bool {
+        !self.line_hash.is_empty() || !self.snippet_hash.is_empty()
+    }
+}
+
 /// Clusters claims about one path of one repository. Each cluster lists positions in `claims`, its leader first.
 #[must_use]
 pub fn clusters(claims: &[Claim<'_>]) -> Vec<Vec<usize>> {
@@ -58,9 +64,13 @@ fn is_one_flaw(leader: &Claim<'_>, claim: &Claim<'_>) -> bool {
     let same_line = !leader.line_hash.is_empty() && leader.line_hash == claim.line_hash;
     let same_snippet = !leader.snippet_hash.is_empty() && leader.snippet_hash == claim.snippet_hash;
     if claim.tools.iter().any(|tool| leader.tools.contains(tool)) {
-        // One tool: the same flaw only as seen on another branch.
+        // One tool: the same flaw as seen on another branch, or as told twice, once with the code (a scan) and once without
+        // (the alert of that scan).
         let same_rule = claim.rules.iter().any(|rule| leader.rules.contains(rule));
-        return leader.asset != claim.asset && same_rule && (same_line || same_snippet);
+        let on_other_branch = leader.asset != claim.asset && (same_line || same_snippet);
+        let told_twice =
+            leader.shows_code() != claim.shows_code() && claim.lines.0 > 0 && leader.lines.0 == claim.lines.0;
+        return same_rule && (on_other_branch || told_twice);
     }
     cwe::any_same_flaw(leader.cwes, claim.cwes) && (same_line || overlap(leader.lines, claim.lines))
 }
@@ -104,6 +114,14 @@ mod tests {
         for claims in apart {
             assert_eq!(clusters(&claims).len(), 2, "{claims:?}");
         }
+    }
+
+    #[test]
+    fn an_alert_and_the_scan_it_comes_from_are_one_flaw() {
+        let scan = Claim { line_hash: "f00d", ..claim(1, "codeql", &[89], (88, 88)) };
+        let alert = claim(2, "codeql", &[89], (88, 88));
+        assert_eq!(clusters(&[scan.clone(), alert.clone()]), [vec![0, 1]]);
+        assert_eq!(clusters(&[scan, Claim { lines: (90, 90), ..alert }]).len(), 2);
     }
 
     #[test]

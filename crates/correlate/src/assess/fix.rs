@@ -62,23 +62,15 @@ fn simple(kind: &str, target: String, scope: String, summary: String) -> Fix {
 /// One leaked key is one rotation, wherever it lies; without a hash the place is all there is.
 fn secret(group: &Group, first: &Finding) -> Fix {
     let sighting = &first.tracked.sighting;
-    match sighting.secret.as_ref().filter(|secret| !secret.hmac.is_empty()) {
-        Some(secret) => {
-            let mark: String = secret.hmac.chars().take(16).collect();
-            let summary = format!("Revoke and replace the {} {}", group.name, &mark);
-            simple("rotate_secret", format!("secret {} {mark}", group.name), String::new(), summary)
-        }
-        None => {
-            let path = sighting.location.as_ref().map_or("", |location| &location.path);
-            let scope = group::home_of(&first.tracked.asset).to_owned();
-            simple(
-                "rotate_secret",
-                format!("secret at {path}"),
-                scope,
-                format!("Revoke and replace the secret in {path}"),
-            )
-        }
+    if let Some(secret) = sighting.secret.as_ref().filter(|secret| !secret.hmac.is_empty()) {
+        let mark: String = secret.hmac.chars().take(16).collect();
+        let summary = format!("Revoke and replace the {} {mark}", group.name);
+        return simple("rotate_secret", format!("secret {} {mark}", group.name), String::new(), summary);
     }
+    let path = sighting.location.as_ref().map_or("", |location| &location.path);
+    let scope = group::home_of(&first.tracked.asset).to_owned();
+    let summary = format!("Revoke and replace the secret in {path}");
+    simple("rotate_secret", format!("secret at {path}"), scope, summary)
 }
 
 fn upgrade(group: &Group, own: &str, findings: &[&Finding], around: &Surroundings) -> Fix {
@@ -89,12 +81,9 @@ fn upgrade(group: &Group, own: &str, findings: &[&Finding], around: &Surrounding
         let os = finding.tracked.sighting.package.as_ref().is_some_and(|package| package.is_os_package);
         around.bases.get(&finding.tracked.asset).filter(|_| os && !in_repository)
     });
-    let (kind, target, scope) = match base {
-        Some(base) => ("base_image", base.name.clone(), String::new()),
-        None => {
-            let (target, scope) = package_target(own, findings);
-            ("upgrade", target, scope)
-        }
+    let (kind, (target, scope)) = match base {
+        Some(base) => ("base_image", (base.name.clone(), String::new())),
+        None => ("upgrade", package_target(own, findings)),
     };
     let summary = match (kind, version.is_empty()) {
         ("base_image", false) => format!("Rebuild on a {target} that has {name} {version} or later"),
@@ -136,12 +125,12 @@ fn package_target(own: &str, findings: &[&Finding]) -> (String, String) {
     (target.map_or_else(fallback, str::to_owned), scope)
 }
 
-fn package<'a>(finding: &&'a Finding) -> Option<&'a Package> {
+fn package(finding: &Finding) -> Option<&Package> {
     finding.tracked.sighting.package.as_ref()
 }
 
 fn package_name(findings: &[&Finding]) -> String {
-    let first = findings.iter().find_map(package);
+    let first = findings.iter().find_map(|finding| package(finding));
     first.map_or_else(
         || "the software".to_owned(),
         |package| {

@@ -185,8 +185,7 @@ fn is_fixable(evidence: Evidence<'_>) -> bool {
     }
     evidence.findings.iter().any(|finding| {
         let package = finding.tracked.sighting.package.as_ref();
-        package.is_none()
-            || package.is_some_and(|package| !package.fixed_versions.is_empty())
+        package.is_none_or(|package| !package.fixed_versions.is_empty())
             || finding.tracked.claims.iter().any(|claim| !claim.fixed_versions.is_empty())
     })
 }

@@ -140,10 +140,13 @@ struct Entry {
     bundles: Vec<String>,
 }
 
+/// What was parsed, with what it was parsed from: the same pointer means the same words.
+type Parsed = (Option<Arc<EntityContext>>, Arc<Entry>);
+
 /// Reads intelligence; parsed entries are kept for one step, in which the same CVE occurs in many components.
 #[derive(Debug, Default)]
 pub struct Reader {
-    parsed: HashMap<String, (Option<Arc<EntityContext>>, Arc<Entry>), foldhash::fast::FixedState>,
+    parsed: HashMap<String, Parsed, foldhash::fast::FixedState>,
 }
 
 impl Reader {

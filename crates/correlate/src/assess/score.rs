@@ -3,6 +3,7 @@
 
 use tributary_model::finding::RuntimeVerdict;
 use tributary_model::risk::{Contribution, Exposure};
+use tributary_model::severity::Severity;
 use tributary_model::sighting::FindingClass;
 use tributary_model::time::Millis;
 
@@ -107,23 +108,13 @@ fn epss_contribution(floor: u32) -> Contribution {
 
 /// Base score (or severity) up to 200, total technical impact 50.
 fn impact(inputs: &Inputs) -> [Contribution; 2] {
-    let base = match &inputs.cvss_tenths {
-        Some(cvss) => contribution(
-            "impact",
-            (cvss.value as i32 * 2).min(200),
-            format!("CVSS {}.{}", cvss.value / 10, cvss.value % 10),
-            (&cvss.source, cvss.observed_at, false),
-        ),
-        None => {
-            let unknown = inputs.severity == tributary_model::severity::Severity::Unknown;
-            let by = if unknown { ASSUMED } else { ("severity", 0, false) };
-            contribution(
-                "impact",
-                vector::points_of(inputs.severity),
-                format!("severity {}", inputs.severity.name()),
-                by,
-            )
-        }
+    let base = if let Some(cvss) = &inputs.cvss_tenths {
+        let value = format!("CVSS {}.{}", cvss.value / 10, cvss.value % 10);
+        contribution("impact", (cvss.value as i32 * 2).min(200), value, (&cvss.source, cvss.observed_at, false))
+    } else {
+        let by = if inputs.severity == Severity::Unknown { ASSUMED } else { ("severity", 0, false) };
+        let value = format!("severity {}", inputs.severity.name());
+        contribution("impact", vector::points_of(inputs.severity), value, by)
     };
     let word = if inputs.total.value { "total technical impact" } else { "partial technical impact" };
     let by = (inputs.total.source.as_str(), inputs.total.observed_at, inputs.total.assumed);

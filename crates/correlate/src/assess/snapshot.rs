@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use tributary_model::finding::Finding;
+use tributary_model::finding::{Finding, FindingEnd, FindingState};
 use tributary_model::risk::{Evidence, Risk, RiskState};
 use tributary_model::sighting::FindingClass;
+use tributary_model::time::Millis;
 
 use super::decide::{self, Model};
 use super::group::{self, Group};
 use super::inputs;
 use super::surroundings::{Intelligence, Surroundings};
+use super::transition::REOPEN_WINDOW;
 use super::{deadline, fix, owner, score, vex};
 
 /// Evidence that a record carries; the total says how much there is. A flaw of a base component has thousands of
@@ -44,7 +46,7 @@ pub fn assess(
     let decision = decide::decide(Model::Tributary1, &inputs);
     let (points, contributions) = score::score(&inputs);
     let suppressed_by = vex::suppression(&counting, &group.ids, &intel.statements);
-    let first_seen = counting.iter().map(|finding| finding.tracked.first_seen).min().unwrap_or_default();
+    let first_seen = story_begin(group, findings, &counting);
     Some(Risk {
         risk: group.risk,
         component: first.component.clone(),
@@ -88,15 +90,38 @@ pub fn assess(
     })
 }
 
-/// The members that a record shows: those that count first, then by asset and id. Findings of branches and images that
-/// never counted are left out: they belong to gates.
+/// When this story began: the earliest sighting of a counting member, or of one that ended so shortly before that the problem
+/// never was away for longer than [`REOPEN_WINDOW`]. So neither a re-built image nor a fix in one of two places restarts a
+/// clock, in whatever order the reports arrive.
+fn story_begin(group: &Group, findings: &[Finding], counting: &[&Finding]) -> Millis {
+    let mut begin = counting.iter().map(|finding| finding.tracked.first_seen).min().unwrap_or_default();
+    let mut ended: Vec<(Millis, Millis)> = group
+        .members
+        .iter()
+        .filter_map(|at| findings.get(*at))
+        .map(|finding| &finding.tracked)
+        .filter(|tracked| matches!(tracked.state, FindingState::Fixed | FindingState::Superseded))
+        .map(|tracked| (tracked.state_since, tracked.first_seen))
+        .collect();
+    // Latest end first: each story that reaches the present one may reach back to another.
+    ended.sort_unstable();
+    for (end, first_seen) in ended.into_iter().rev() {
+        if end.saturating_add(REOPEN_WINDOW) >= begin {
+            begin = begin.min(first_seen);
+        }
+    }
+    begin
+}
+
+/// The members that a record shows: those that count first, then by asset and id. Left out are findings of branches and
+/// images that do not count (they belong to gates), and what has left the component.
 #[must_use]
 pub fn canonical<'a>(group: &Group, findings: &'a [Finding]) -> Vec<&'a Finding> {
     let mut members: Vec<&Finding> = group
         .members
         .iter()
         .filter_map(|at| findings.get(*at))
-        .filter(|finding| finding.tracked.counts || group::counts(finding))
+        .filter(|finding| finding.end == FindingEnd::None && finding.tracked.counts)
         .collect();
     members.sort_by(|left, right| {
         let key =
@@ -151,6 +176,8 @@ fn place(class: FindingClass, first: &Finding) -> String {
         FindingClass::Web => fix::endpoint(first),
         FindingClass::Secret => sighting.secret.as_ref().map_or_else(String::new, |secret| secret.family.clone()),
         FindingClass::Host | FindingClass::Runtime => first.tracked.asset.clone(),
+        // A resource's address says more than the file that declares it.
+        FindingClass::Misconfiguration if !sighting.resource.is_empty() => sighting.resource.clone(),
         _ => sighting.location.as_ref().map_or(&sighting.resource, |location| &location.path).clone(),
     }
 }

@@ -153,7 +153,7 @@ impl Assess {
             return Err(refuse(NAME, message, "malformed", "the key of a risk is not a risk id"));
         };
         match decode::<Risk>(NAME, message)? {
-            Some(_) => self.risks.insert(id, Arc::from(&message.value.as_deref().unwrap_or_default()[..])),
+            Some(_) => self.risks.insert(id, Arc::from(message.value.as_deref().unwrap_or_default())),
             None => self.risks.remove(&id),
         }
         Ok(())

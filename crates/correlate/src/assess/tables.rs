@@ -158,6 +158,7 @@ impl Table {
 
 /// BOD 26-04: in KEV, exposed to the internet, automatable, total technical impact.
 #[must_use]
+#[allow(clippy::fn_params_excessive_bools)] // the table's own columns
 pub fn bod(kev: bool, exposed: bool, automatable: bool, total: bool) -> &'static Cell {
     BOD.cell([usize::from(kev), usize::from(exposed), usize::from(automatable), usize::from(total)])
 }

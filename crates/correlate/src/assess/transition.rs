@@ -14,7 +14,7 @@ use super::{chain, deadline};
 pub use fields::differing;
 
 /// Reopened within this time, a risk keeps its clock; later it is a new story.
-const REOPEN_WINDOW: Millis = 30 * DAY;
+pub(super) const REOPEN_WINDOW: Millis = 30 * DAY;
 
 /// Context that arrives this soon after a risk was opened completes the first assessment: it is no escalation, and the
 /// deadline counts from the clock's start. Shorter would make deadlines depend on which topic was read first.

@@ -61,7 +61,7 @@ pub(super) struct Incoming {
 /// All cells.
 #[derive(Debug, Default)]
 pub(super) struct Cells {
-    cells: Table<CellId, Cell>,
+    by_id: Table<CellId, Cell>,
     homes: Table<MemberKey, CellId>,
     /// Cells by component. May name a cell that is empty or was rolled back: those are harmless, and dropped at commit.
     by_component: BTreeMap<Arc<str>, BTreeSet<CellId>>,
@@ -96,12 +96,12 @@ impl Cells {
 
     /// The cell; empty when there is none.
     pub(super) fn get(&self, id: &CellId) -> Cell {
-        self.cells.get(id).cloned().unwrap_or_default()
+        self.by_id.get(id).cloned().unwrap_or_default()
     }
 
     /// Every cell, ascending.
     pub(super) fn ids(&self) -> Vec<CellId> {
-        let mut ids: Vec<CellId> = self.cells.iter().map(|(id, _)| *id).collect();
+        let mut ids: Vec<CellId> = self.by_id.iter().map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
     }
@@ -125,14 +125,11 @@ impl Cells {
         let mut vacated = Vec::new();
         for (finding, arrival) in incoming.members {
             let known = members.get(&finding).and_then(|member| member.risk);
-            match arrival {
-                Some(Arrival { record, risk }) => {
-                    members.insert(finding, Member { finding, risk: known.or(risk), record });
-                }
-                None => {
-                    vacated.extend(known);
-                    members.remove(&finding);
-                }
+            if let Some(Arrival { record, risk }) = arrival {
+                members.insert(finding, Member { finding, risk: known.or(risk), record });
+            } else {
+                vacated.extend(known);
+                members.remove(&finding);
             }
         }
         self.put(id, Cell { component, class, members: Arc::new(members.into_values().collect()) });
@@ -141,18 +138,18 @@ impl Cells {
 
     /// The risk that a finding was last given to.
     pub(super) fn risk_of(&self, id: &CellId, finding: FindingId) -> Option<RiskId> {
-        let members = &self.cells.get(id)?.members;
+        let members = &self.by_id.get(id)?.members;
         members[members.binary_search_by_key(&finding, |member| member.finding).ok()?].risk
     }
 
     /// Replaces a cell; an empty one goes.
     pub(super) fn put(&mut self, id: CellId, cell: Cell) {
         if cell.members.is_empty() {
-            self.cells.remove(&id);
+            self.by_id.remove(&id);
             self.emptied.push((cell.component, id));
         } else {
             self.by_component.entry(Arc::clone(&cell.component)).or_default().insert(id);
-            self.cells.insert(id, cell);
+            self.by_id.insert(id, cell);
         }
     }
 
@@ -163,22 +160,22 @@ impl Cells {
         let members = Arc::make_mut(&mut cell.members);
         let Ok(at) = members.binary_search_by_key(&finding, |member| member.finding) else { return false };
         members[at].risk = Some(risk);
-        self.cells.insert(id, cell);
+        self.by_id.insert(id, cell);
         true
     }
 
     /// Cells, findings, findings of the largest cell.
     pub(super) fn sizes(&self) -> (usize, usize, usize) {
-        let sizes = self.cells.iter().map(|(_, cell)| cell.members.len());
+        let sizes = self.by_id.iter().map(|(_, cell)| cell.members.len());
         let (total, largest) = sizes.fold((0, 0), |(total, largest), size| (total + size, largest.max(size)));
-        (self.cells.len(), total, largest)
+        (self.by_id.len(), total, largest)
     }
 
     pub(super) fn commit(&mut self) {
-        self.cells.commit();
+        self.by_id.commit();
         self.homes.commit();
         for (component, id) in std::mem::take(&mut self.emptied) {
-            if self.cells.contains(&id) {
+            if self.by_id.contains(&id) {
                 continue;
             }
             if let Some(cells) = self.by_component.get_mut(&component) {
@@ -192,7 +189,7 @@ impl Cells {
     }
 
     pub(super) fn rollback(&mut self) {
-        self.cells.rollback();
+        self.by_id.rollback();
         self.homes.rollback();
         self.emptied.clear();
     }

@@ -252,7 +252,10 @@ pub(super) fn deploy(harness: &mut Harness, image: &str) {
     let workload = entity::workload("eu", "shop", "deployment", "shop");
     let service = entity::service("eu", "shop", "shop");
     let exposed = value::Exposed { host: "shop.example".to_owned(), path: String::new(), internet: true };
-    harness.know(&service, vec![said(Attribute::ExposedBy, "ingress/shop", &exposed), said(Attribute::Selector, "", &labels)]);
+    harness.know(
+        &service,
+        vec![said(Attribute::ExposedBy, "ingress/shop", &exposed), said(Attribute::Selector, "", &labels)],
+    );
     let mut runs = vec![
         said(Attribute::RunsImage, image, &"shop"),
         said(Attribute::Environment, "", &"production"),

@@ -186,7 +186,10 @@ fn code_and_web_confirm_each_other_and_stay_two() {
     };
     let both = by_class(&harness);
     let (code, web) = (&both[&FindingClass::Weakness], &both[&FindingClass::Web]);
-    assert_eq!((code.confirmed_by.as_slice(), web.confirmed_by.as_slice()), ([web.risk].as_slice(), [code.risk].as_slice()));
+    assert_eq!(
+        (code.confirmed_by.as_slice(), web.confirmed_by.as_slice()),
+        ([web.risk].as_slice(), [code.risk].as_slice())
+    );
     assert!(code.decision[0].reason.contains("exploitation poc"), "{:?}", code.decision);
     attack.tracked.state = FindingState::Fixed;
     harness.send(&[attack]);
@@ -235,7 +238,8 @@ fn f27_stale_and_not_observed_count_and_only_fixed_resolves() {
 #[test]
 fn f4_what_does_not_count_opens_nothing() {
     let mut harness = Harness::new();
-    let mut branch = finding(1, "repo:github.com/acme/shop#feature", "trivy", vulnerability("CVE-2024-1", "pkg:npm/ws@1.0.0"));
+    let mut branch =
+        finding(1, "repo:github.com/acme/shop#feature", "trivy", vulnerability("CVE-2024-1", "pkg:npm/ws@1.0.0"));
     branch.tracked.counts = false;
     assert!(harness.send(&[branch]).is_empty());
 }
@@ -292,7 +296,10 @@ fn vex_suppresses_by_digest_and_its_retraction_brings_the_risk_back() {
     harness.know(&product, vec![said(Attribute::Vex, "CVE-2024-1", &vex)]);
     harness.settle();
     let suppressed = harness.open()["CVE-2024-1"].clone();
-    assert_eq!((suppressed.state, suppressed.suppressed_by.as_str()), (RiskState::Suppressed, "vex not_affected by team"));
+    assert_eq!(
+        (suppressed.state, suppressed.suppressed_by.as_str()),
+        (RiskState::Suppressed, "vex not_affected by team")
+    );
     harness.know(&product, Vec::new());
     harness.settle();
     assert_eq!(harness.open()["CVE-2024-1"].state, RiskState::Open);
@@ -318,7 +325,8 @@ fn f32_a_flaw_of_the_base_image_is_one_remedy_of_the_platform_team() {
     let base_digest = format!("sha256:{}", "b".repeat(64));
     let built = value::BuiltFrom { repo: "github.com/acme/base".to_owned(), ..value::BuiltFrom::default() };
     harness.know(&entity::image(&base_digest), vec![said(Attribute::BuiltFrom, "", &built)]);
-    let base = value::BaseImage { name: "r.example/base".to_owned(), tag: "12".to_owned(), digest: base_digest.clone() };
+    let base =
+        value::BaseImage { name: "r.example/base".to_owned(), tag: "12".to_owned(), digest: base_digest.clone() };
     let mut findings = Vec::new();
     for at in 0..40_u8 {
         let image = format!("image:sha256:{at:064x}");
@@ -328,7 +336,8 @@ fn f32_a_flaw_of_the_base_image_is_one_remedy_of_the_platform_team() {
         harness.know(&format!("component:service-{at}"), catalogue(2, &format!("team-{at}")));
         findings.push(one);
     }
-    let mut own = finding(99, &entity::image(&base_digest), "trivy", vulnerability("CVE-2024-9", "pkg:deb/debian/krb5@1.0"));
+    let mut own =
+        finding(99, &entity::image(&base_digest), "trivy", vulnerability("CVE-2024-9", "pkg:deb/debian/krb5@1.0"));
     own.component = "platform".to_owned();
     findings.push(own);
     harness.send(&findings);

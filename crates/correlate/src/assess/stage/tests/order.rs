@@ -18,7 +18,11 @@ fn sighting() -> impl Strategy<Value = Sighting> {
     let advisory = prop::sample::select(vec!["CVE-2024-1", "CVE-2024-2", "GHSA-a", "GHSA-b", "PYSEC-1", "DSA-1"]);
     let aliases = prop::collection::vec(advisory.clone(), 0..2);
     let purl = prop::sample::select(vec!["pkg:npm/a@1.0.0", "pkg:deb/debian/b@1.0"]);
-    let place = (prop::sample::select(vec![89_u32, 564, 79]), prop::sample::select(vec!["src/Cart.java", "src/Pay.java"]), 1..4_u32);
+    let place = (
+        prop::sample::select(vec![89_u32, 564, 79]),
+        prop::sample::select(vec!["src/Cart.java", "src/Pay.java"]),
+        1..4_u32,
+    );
     prop_oneof![
         4 => (advisory, aliases, purl).prop_map(|(rule, aliases, purl)| {
             let aliases = aliases.into_iter().map(str::to_owned).collect();
@@ -43,7 +47,12 @@ fn sighting() -> impl Strategy<Value = Sighting> {
 fn findings() -> impl Strategy<Value = Vec<Event>> {
     let asset = prop::sample::select(vec![REPO, IMAGE, "repo:github.com/acme/shop#release/1"]);
     let tool = prop::sample::select(vec!["trivy", "grype", "codeql", "semgrep"]);
-    let state = prop::sample::select(vec![FindingState::Active, FindingState::Active, FindingState::Stale, FindingState::Fixed]);
+    let state = prop::sample::select(vec![
+        FindingState::Active,
+        FindingState::Active,
+        FindingState::Stale,
+        FindingState::Fixed,
+    ]);
     let runtime = prop::sample::select(vec![RuntimeVerdict::Unknown, RuntimeVerdict::NotSeen, RuntimeVerdict::Loaded]);
     let one = (asset, tool, state, runtime, sighting(), any::<bool>());
     prop::collection::vec(one, 1..10).prop_map(|all| {
@@ -72,7 +81,10 @@ fn surroundings() -> Vec<Event> {
         known("vuln:CVE-2024-2", kev()),
         known("vuln:CVE-2024-1", vec![said(Attribute::Epss, "", &epss)]),
         known("product:pkg:npm/a", vec![said(Attribute::Vex, "PYSEC-1", &vex)]),
-        known("service:eu/shop/shop", vec![said(Attribute::ExposedBy, "ingress", &exposed), said(Attribute::Selector, "", &labels)]),
+        known(
+            "service:eu/shop/shop",
+            vec![said(Attribute::ExposedBy, "ingress", &exposed), said(Attribute::Selector, "", &labels)],
+        ),
         known(
             "workload:eu/shop/deployment/shop",
             vec![
@@ -82,12 +94,21 @@ fn surroundings() -> Vec<Event> {
                 said(Attribute::WorkloadComponent, "", &"shop"),
             ],
         ),
-        known(IMAGE, vec![said(Attribute::BaseImage, "", &value::BaseImage { name: "debian".to_owned(), ..Default::default() })]),
-        known("repo:github.com/acme/shop", vec![said(
-            Attribute::CodeOwners,
-            "",
-            &vec![value::CodeOwnersRule { pattern: "/src/Pay.java".to_owned(), owners: vec!["@acme/team-pay".to_owned()] }],
-        )]),
+        known(
+            IMAGE,
+            vec![said(Attribute::BaseImage, "", &value::BaseImage { name: "debian".to_owned(), ..Default::default() })],
+        ),
+        known(
+            "repo:github.com/acme/shop",
+            vec![said(
+                Attribute::CodeOwners,
+                "",
+                &vec![value::CodeOwnersRule {
+                    pattern: "/src/Pay.java".to_owned(),
+                    owners: vec!["@acme/team-pay".to_owned()],
+                }],
+            )],
+        ),
     ]
 }
 
