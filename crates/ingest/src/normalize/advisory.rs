@@ -40,7 +40,10 @@ pub fn class_of(id: &str) -> FindingClass {
 /// Whether a text is an advisory id: `CVE-…`, `GHSA-…` and the databases that number their own.
 pub fn is_advisory(id: &str) -> bool {
     let upper = id.trim().to_ascii_uppercase();
-    let known = ["CVE-", "GHSA-", "PYSEC-", "RUSTSEC-", "GO-", "OSV-", "MAL-", "SNYK-", "SONATYPE-"];
+    if upper.strip_prefix("GHSA-").is_some_and(|rest| rest.split('-').count() == 3) {
+        return true;
+    }
+    let known = ["CVE-", "PYSEC-", "RUSTSEC-", "GO-", "OSV-", "MAL-", "SNYK-", "SONATYPE-"];
     let digits = upper.bytes().any(|b| b.is_ascii_digit());
     digits && (known.iter().any(|prefix| upper.starts_with(prefix)) || is_bundle(&upper))
 }

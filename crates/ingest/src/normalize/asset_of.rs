@@ -159,7 +159,10 @@ pub fn image<'t>(name: &str, repo_digests: impl IntoIterator<Item = &'t str>, co
 
 /// The `sha256:…` in an image reference, lower case.
 pub fn digest_of(reference: &str) -> Option<String> {
-    asset::image(reference)?.strip_prefix("image:").filter(|key| key.starts_with("sha256:")).map(str::to_owned)
+    let key = asset::image(reference)?;
+    let hex = key.strip_prefix("image:sha256:")?;
+    let is_digest = hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    is_digest.then(|| format!("sha256:{hex}"))
 }
 
 #[cfg(test)]

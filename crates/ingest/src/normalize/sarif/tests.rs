@@ -27,7 +27,7 @@ fn a_run_is_a_scan_of_a_branch_and_category() {
     assert_eq!(first.scope, ["category=nightly/shop"], "without the id of this one run");
     assert_eq!(first.scan_id.as_deref(), Some("11111111-2222-3333-4444-555555555555"));
     assert_eq!((first.started_at, first.complete), (Some(1_793_957_400_000), None));
-    assert_eq!(first.rules_enabled, ["js/unused", "js/xss", "js/xss/attribute", "tool/ranked", "x/sqli"]);
+    assert_eq!(first.rules_enabled, ["js/never", "js/unused", "js/xss", "js/xss/attribute", "tool/ranked", "x/sqli"]);
     assert_eq!(first.classes, [FindingClass::Weakness]);
     assert_eq!(reports[1].complete, Some(false), "a failed run withdraws nothing");
     assert_eq!(reports[1].asset, "repo:github.com/acme/shop#");
