@@ -299,11 +299,11 @@ fn canonical(record: &RawRecord, format: Format, body: &[u8], events: Events, ri
         let scan = scan::reference(&report, &record.ext, &body_hash);
         let may_withdraw = rights.allows(Verb::Withdraw, &report.asset);
         let is_complete = scan::is_complete(&report, &record.ext) && may_withdraw;
-        batch::report(&frame, report, scan, is_complete, &mut observations);
+        batch::report(&frame, report, &scan, is_complete, &mut observations);
     }
     for inventory in events.inventories {
         let scan = scan::of_inventory(&inventory, &record.ext, &body_hash);
-        batch::inventory(&frame, inventory, scan, &mut observations);
+        batch::inventory(&frame, inventory, &scan, &mut observations);
     }
     for runtime in events.runtime {
         batch::runtime(&frame, runtime, &mut observations);

@@ -115,7 +115,7 @@ fn utf8(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, Rejection> {
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Vec<u8>, Rejection> {
-    if bytes.len() % 2 != 0 {
+    if !bytes.len().is_multiple_of(2) {
         return Err(Rejection::new(
             code::TRUNCATED,
             "the UTF-16 text ends in the middle of a character: send the whole file",

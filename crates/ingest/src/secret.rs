@@ -48,7 +48,8 @@ impl HmacHasher {
     /// As [`HmacHasher::new`].
     pub fn from_text(text: &str) -> Result<Self, KeyTooShort> {
         let text = text.trim();
-        let is_hex = text.len() % 2 == 0 && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_hex =
+            text.len().is_multiple_of(2) && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_hex {
             return Self::new(text.as_bytes());
         }

@@ -107,7 +107,7 @@ impl IngestWorker {
         while !stop.load(Ordering::Relaxed) {
             match self.turn(IDLE_WAIT) {
                 Ok(_) => {}
-                Err(LogError::Retry { what, .. }) => {
+                Err(LogError::Retry { what, .. } | LogError::Abort { what, .. }) => {
                     tracing::warn!(what, "ingest waits for its log");
                     self.worker.waker().wait(RETRY_PAUSE);
                 }

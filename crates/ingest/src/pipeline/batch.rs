@@ -46,7 +46,7 @@ impl Frame<'_> {
 }
 
 /// A scan of one asset: parts `0..n`, the last one with its end, also when nothing was seen.
-pub(super) fn report(frame: &Frame<'_>, report: Report, scan: ScanRef, is_complete: bool, out: &mut Vec<Observation>) {
+pub(super) fn report(frame: &Frame<'_>, report: Report, scan: &ScanRef, is_complete: bool, out: &mut Vec<Observation>) {
     let count = report.sightings.len() as u32;
     let mut classes = report.classes;
     if classes.is_empty() {
@@ -58,18 +58,18 @@ pub(super) fn report(frame: &Frame<'_>, report: Report, scan: ScanRef, is_comple
         sightings,
         ..frame.observation(&report.asset, &report.tool, &report.tool_version, scan.started_at)
     });
-    number(parts.collect(), &scan, end, size::sighting, |part| &part.sightings, out);
+    number(parts.collect(), scan, end, size::sighting, |part| &part.sightings, out);
 }
 
 /// An inventory of one asset: parts like a scan, and an end that can withdraw nothing.
-pub(super) fn inventory(frame: &Frame<'_>, inventory: InventoryReport, scan: ScanRef, out: &mut Vec<Observation>) {
+pub(super) fn inventory(frame: &Frame<'_>, inventory: InventoryReport, scan: &ScanRef, out: &mut Vec<Observation>) {
     let end = ScanCompleted { complete: true, ..ScanCompleted::default() };
     let chunks = chunks(inventory.items, size::item, BATCH_BYTES_MAX - HEAD_BYTES_MAX);
     let parts = chunks.into_iter().map(|inventory_items| Observation {
         inventory: inventory_items,
         ..frame.observation(&inventory.asset, &inventory.tool, "", inventory.observed_at)
     });
-    number(parts.collect(), &scan, end, size::item, |part| &part.inventory, out);
+    number(parts.collect(), scan, end, size::item, |part| &part.inventory, out);
 }
 
 /// Single alerts: no scan, no end.

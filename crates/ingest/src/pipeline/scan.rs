@@ -51,12 +51,12 @@ pub(super) fn merge(reports: Vec<Report>, ext: &Extensions) -> Vec<Report> {
     let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut merged: Vec<Report> = Vec::with_capacity(reports.len());
     for report in reports {
-        match places.get(&(report.asset.clone(), scope(&report, ext))) {
-            Some(&place) => join(&mut merged[place], report),
-            None => {
-                places.insert((report.asset.clone(), scope(&report, ext)), merged.len());
-                merged.push(report);
-            }
+        let next = merged.len();
+        let place = *places.entry((report.asset.clone(), scope(&report, ext))).or_insert(next);
+        if place == next {
+            merged.push(report);
+        } else {
+            join(&mut merged[place], report);
         }
     }
     merged
@@ -118,7 +118,7 @@ pub(super) fn reference(report: &Report, ext: &Extensions, body: &blake3::Hash) 
     let scope = scope(report, ext);
     let started_at = report.started_at.or(ext.time);
     let scan_id = ext.scan_id.clone().or_else(|| report.scan_id.clone()).map(|id| escape(&id));
-    let scan_id = scan_id.map(bounded).unwrap_or_else(|| derived_id(&report.asset, &scope, started_at, ext, body));
+    let scan_id = scan_id.map_or_else(|| derived_id(&report.asset, &scope, started_at, ext, body), bounded);
     ScanRef { scan_id, scope, started_at: started_at.unwrap_or(ext.received_at) }
 }
 

@@ -58,7 +58,7 @@ fn what_is_no_text_says_why() {
 fn compressed_streams_that_end_early_or_never() {
     let whole = gzip(&(0..20_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>());
     assert_eq!(check(&whole[..whole.len() / 2], 1 << 20), Err("truncated"));
-    let zstd = zstd::encode_all(&[b'{'; 100_000][..], 1).unwrap();
+    let zstd = zstd::encode_all(&*vec![b'{'; 100_000], 1).unwrap();
     assert_eq!(check(&zstd[..zstd.len() - 3], 1 << 20), Err("truncated"));
     let bomb = gzip(&vec![b' '; 8 << 20]);
     assert!(bomb.len() < 10_000);
