@@ -161,7 +161,8 @@ impl ExpectedRisk {
             format!("{:?}, expected {:?}", risk.owner.team, self.owner),
         );
         for tool in &self.tools {
-            let is_seen = risk.tools.iter().any(|seen| seen.contains(tool.as_str()));
+            let all = risk.tools.iter().chain(risk.evidence.iter().flat_map(|evidence| &evidence.tools));
+            let is_seen = all.into_iter().any(|seen| seen.contains(tool.as_str()));
             check("tools", is_seen, format!("{:?}, expected {tool}", risk.tools));
         }
         for alias in &self.aliases {

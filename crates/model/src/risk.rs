@@ -193,7 +193,7 @@ pub struct Risk {
     pub verified: bool,
     /// What would fix it.
     pub fix: Fix,
-    /// Earliest first_seen of its counting findings.
+    /// When the story began: the earliest sighting of a counting finding, or of one that ended within 30 days before.
     pub first_seen: Millis,
     /// Processing time at which this generation opened.
     pub opened_at: Millis,

@@ -58,8 +58,6 @@ struct RecordEntry {
 /// One record of the estate, ready to be appended.
 #[derive(Debug, Clone)]
 pub struct EstateRecord {
-    /// File it comes from.
-    pub file: String,
     /// Class.
     pub class: RawClass,
     /// What is said beside the bytes.
@@ -110,7 +108,7 @@ pub fn load() -> anyhow::Result<Estate> {
             credential: entry.grant,
             received_at: at,
         };
-        records.push(EstateRecord { file: entry.file, class, ext, body: body.clone() });
+        records.push(EstateRecord { class, ext, body: body.clone() });
     }
     Ok(Estate { as_of: time(&manifest.as_of)?, grants: manifest.grant, records })
 }

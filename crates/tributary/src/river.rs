@@ -135,11 +135,6 @@ impl River {
         self.pipeline.ring();
     }
 
-    /// Whether every stage is restored.
-    pub fn is_ready(&self) -> bool {
-        self.pipeline.is_ready()
-    }
-
     /// Finishes what is in hand and stops.
     pub fn stop(self) {
         self.stop.store(true, Ordering::SeqCst);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 use tributary_model::fact::Attribute;
-use tributary_model::{entity, path, repository};
+use tributary_model::{asset, entity, path, repository};
 
 use crate::event::{Events, Input, Rejection, code};
 use crate::normalize::claims::Claims;
@@ -89,7 +89,10 @@ fn component(described: &Entity, claims: &mut Claims<'_>) {
     }
     set(&component, Attribute::Source, sources(metadata), claims);
     let assets = metadata.mark("tributary.io/assets").unwrap_or_default();
-    let assets = assets.split(',').map(str::trim).filter(|asset| asset.contains(':')).map(str::to_owned).collect();
+    let named = assets.split(',').map(str::trim).filter(|asset| asset.contains(':')).map(str::to_owned);
+    // Backstage's own annotation for the AWS account that a component lives in.
+    let account = metadata.mark("amazonaws.com/account-id").map(|account| asset::cloud("aws", &account));
+    let assets = named.chain(account).collect();
     set(&component, Attribute::OwnsAsset, assets, claims);
 }
 
