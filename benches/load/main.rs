@@ -75,14 +75,14 @@ fn main() -> anyhow::Result<()> {
     // New headers, same reports: scans of the next night in which nothing changed.
     let warm = service.phase(&later(&entries), &estate, options.senders)?;
     line("findings/s warm, nothing changed", "≥ 60000", findings as f64 / warm.elapsed.as_secs_f64());
-    line("resident memory, pipeline, MiB", "–", service.resident_mib(service.child.id()));
+    line("resident memory, pipeline, MiB", "–", Service::resident_mib(service.child.id()));
     line(
         "  bytes per open finding, everything included",
         "≤ 2560",
-        service.resident_mib(service.child.id()) * 1048576.0 / findings as f64,
+        Service::resident_mib(service.child.id()) * 1_048_576.0 / findings as f64,
     );
     if let Some(engine) = service.engine_pid() {
-        line("resident memory, engine, MiB", "–", service.resident_mib(engine));
+        line("resident memory, engine, MiB", "–", Service::resident_mib(engine));
     }
     for view in ["open_risks LIMIT 50", "by_owner", "funnel", "coverage"] {
         let begun = Instant::now();
@@ -187,8 +187,7 @@ impl Service {
             threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a sender ended"))?)
         });
         sent?;
-        let idle =
-            |status: &Value| status["groups"].as_array().is_some_and(|groups| groups.iter().all(|g| g["lag"] == 0));
+        let idle = |status: &Value| status["idle"] == true;
         self.until("idle", idle)?;
         self.until("idle", idle)?;
         Ok(Phase {
@@ -245,7 +244,7 @@ impl Service {
         })
     }
 
-    fn resident_mib(&self, pid: u32) -> f64 {
+    fn resident_mib(pid: u32) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let kib = status.lines().find_map(|l| l.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
         kib.unwrap_or(0.0) / 1024.0

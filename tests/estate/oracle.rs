@@ -134,6 +134,7 @@ impl ExpectedRisk {
     }
 
     /// What differs between this entry and the risk, in words.
+    #[allow(clippy::too_many_lines)] // one check per field, top to bottom
     pub fn differences(&self, risk: &Risk) -> Vec<String> {
         let mut differences = Vec::new();
         let mut check = |what: &str, holds: bool, found: String| {
@@ -249,7 +250,7 @@ impl Absent {
             let on_branch = self.branch.as_ref().is_none_or(|branch| {
                 risk.evidence
                     .iter()
-                    .any(|e| e.counts && e.asset.ends_with(&format!("#{branch}")) && e.state == Default::default())
+                    .any(|e| e.counts && e.asset.ends_with(&format!("#{branch}")) && e.state == tributary_model::finding::FindingState::Active)
             });
             let in_environment = self.env.as_ref().is_none_or(|env| risk.environments.contains(env));
             return is_named && on_branch && in_environment;

@@ -46,6 +46,7 @@ pub struct Batch {
 
 impl Batch {
     /// Adds the rows of a message. A message that cannot be read becomes a reject; the partition moves on (F19).
+    #[allow(clippy::result_large_err)] // a reject is rare, and boxing it would only move the bytes
     pub fn absorb(&mut self, message: &Message, now: Millis) -> Result<(), Reject> {
         let rows = rows::rows_of(message).map_err(|error| Reject {
             origin: message.origin(),

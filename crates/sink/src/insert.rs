@@ -82,14 +82,14 @@ pub async fn insert(client: &Client, target: Target, rows: &[Row]) -> Result<(),
     result.map_err(|error| classify(target.table, &error))
 }
 
-async fn write<T: RowOwned + RowWrite>(
+async fn write<T>(
     client: &Client,
     target: Target,
     rows: &[Row],
     of: impl Fn(&Row) -> Option<&T>,
 ) -> Result<(), clickhouse::error::Error>
 where
-    for<'a> T: clickhouse::Row<Value<'a> = T>,
+    T: RowOwned + RowWrite + for<'a> clickhouse::Row<Value<'a> = T>,
 {
     let mut insert = client.insert::<T>(target.table).await?;
     for row in rows.iter().filter_map(of) {

@@ -1,5 +1,7 @@
 //! Versioned migrations: `schemas/clickhouse/NNN_*.sql`, applied once each, in order, under a lock.
 
+use std::fmt::Write;
+
 use clickhouse::Client;
 use sha2::{Digest, Sha256};
 
@@ -151,7 +153,11 @@ fn statements(sql: &str) -> Vec<String> {
 }
 
 fn checksum(sql: &str) -> String {
-    Sha256::digest(sql.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(sql.as_bytes()) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ pub fn risk(out: &mut impl Write, risk: &Risk) -> io::Result<()> {
         ("first seen", date(risk.first_seen)),
         ("due", risk.due_at.map_or("–".to_owned(), date)),
         ("ids", or_dash(&risk.vulnerability_ids.join(", "))),
-        ("package", or_dash(&format!("{} {}", risk.package, risk.installed_versions.join(", ")).trim().to_owned())),
+        ("package", or_dash(format!("{} {}", risk.package, risk.installed_versions.join(", ")).trim())),
         ("where", or_dash(&risk.place)),
         ("environments", or_dash(&risk.environments.join(", "))),
         ("seen by", risk.tools.join(", ")),

@@ -80,8 +80,7 @@ impl River {
         let pipeline = Arc::new(pipeline);
         let stop = Arc::new(AtomicBool::new(false));
         let view = View::default();
-        let ready = Arc::clone(&pipeline);
-        let health = Health::new(Arc::clone(&log), view.clone(), move || ready.is_ready());
+        let health = Health::new(Arc::clone(&log), view.clone(), &pipeline);
         let shared = worker::Shared {
             grants,
             secrets: Arc::clone(&hasher) as Arc<dyn SecretHasher + Send + Sync>,
@@ -143,7 +142,6 @@ impl River {
             // A panic was reported by the panic hook, and its transaction never committed.
             drop(thread.join());
         }
-        drop(self.health);
         if let Some(pipeline) = Arc::into_inner(self.pipeline) {
             pipeline.stop();
         }

@@ -1,12 +1,12 @@
 //! Health of the whole pipeline: how far each stage is behind, what is up, what to do about what is not.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 use tributary_model::Topic;
 use tributary_stream::log::Log;
-use tributary_stream::stage_loop;
+use tributary_stream::stage_loop::{self, Pipeline};
 
 use crate::view::{Funnel, View};
 
@@ -36,6 +36,8 @@ pub enum Engine {
 pub struct Status {
     /// Every stage is restored and runs.
     pub ready: bool,
+    /// Nothing is left to do anywhere: no lag, no notice of changed context on its way.
+    pub idle: bool,
     /// Consumers, in the order of the flow.
     pub groups: Vec<Group>,
     /// ClickHouse.
@@ -66,19 +68,19 @@ pub const GROUPS: [(&str, &[Topic]); 6] = [
 pub struct Health {
     log: Arc<dyn Log>,
     view: View,
-    ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    pipeline: Weak<Pipeline>,
     engine: Arc<Mutex<(Engine, String)>>,
     problems: Arc<Mutex<Vec<String>>>,
     failed: Arc<AtomicBool>,
 }
 
 impl Health {
-    /// Health of a pipeline over this log; `ready` says whether every stage is restored.
-    pub fn new(log: Arc<dyn Log>, view: View, ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+    /// Health of a pipeline over this log. It does not keep the pipeline alive.
+    pub fn new(log: Arc<dyn Log>, view: View, pipeline: &Arc<Pipeline>) -> Self {
         Self {
             log,
             view,
-            ready: Arc::new(ready),
+            pipeline: Arc::downgrade(pipeline),
             engine: Arc::new(Mutex::new((Engine::Absent, String::new()))),
             problems: Arc::default(),
             failed: Arc::default(),
@@ -125,8 +127,14 @@ impl Health {
             problems.push("ClickHouse is not serving: rows wait and are written when it is back".to_owned());
         }
         let raw_records = self.log.ends(&Topic::RAW).unwrap_or_default().iter().map(|end| end.next).sum();
+        let pipeline = self.pipeline.upgrade();
+        let is_ready = pipeline.as_ref().is_some_and(|pipeline| pipeline.is_ready());
+        // After the lags: what INGEST is done with, the stages have or will have.
+        let is_idle = groups.iter().all(|group| group.lag == 0)
+            && pipeline.is_some_and(|pipeline| pipeline.is_idle().unwrap_or(false));
         Status {
-            ready: (self.ready)() && !self.has_failed(),
+            ready: is_ready && !self.has_failed(),
+            idle: is_idle,
             groups,
             engine,
             sql_url,

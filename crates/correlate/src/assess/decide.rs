@@ -23,6 +23,15 @@ pub enum Model {
 }
 
 impl Model {
+    /// Every model.
+    pub const ALL: [Model; 3] = [Model::Tributary1, Model::Bod2604, Model::CisaCoordinator];
+
+    /// The model with this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Model> {
+        Model::ALL.into_iter().find(|model| model.name() == name)
+    }
+
     /// The name in records.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -10,6 +10,7 @@ use tributary_model::entity;
 use tributary_model::fact::{Attribute, value};
 use tributary_stream::BroadcastStore;
 
+use super::decide::Model;
 use crate::graph::Graph;
 
 /// Shared by the partitions of one process.
@@ -17,6 +18,7 @@ use crate::graph::Graph;
 pub struct Estate {
     store: Arc<BroadcastStore>,
     graph: Arc<Graph>,
+    model: Model,
     kev_read: AtomicBool,
     bases: RwLock<Bases>,
 }
@@ -29,12 +31,25 @@ struct Bases {
 }
 
 impl Estate {
-    /// Over a store and the graph of it; what they already hold is taken in.
+    /// Over a store and the graph of it; what they already hold is taken in. Decides by the default model.
     #[must_use]
     pub fn new(store: Arc<BroadcastStore>, graph: Arc<Graph>) -> Self {
-        let estate = Self { store, graph, kev_read: AtomicBool::new(false), bases: RwLock::default() };
+        let kev_read = AtomicBool::new(false);
+        let estate = Self { store, graph, model: Model::default(), kev_read, bases: RwLock::default() };
         estate.refresh();
         estate
+    }
+
+    /// The same, deciding by another model. One for the whole process: bands of two models do not compare.
+    #[must_use]
+    pub fn with_model(self, model: Model) -> Self {
+        Self { model, ..self }
+    }
+
+    /// The model that decides.
+    #[must_use]
+    pub fn model(&self) -> Model {
+        self.model
     }
 
     /// Takes in the whole store, for the end of a restore.

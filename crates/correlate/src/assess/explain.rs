@@ -97,7 +97,8 @@ pub fn what_if(risk: &Risk, overrides: Overrides) -> (Decision, i32) {
     if let Some(fix_available) = overrides.fix_available {
         inputs.fix_available = fix_available;
     }
-    let decision = decide::decide(Model::Tributary1, &inputs);
+    let model = Model::parse(&risk.model_version).unwrap_or_default();
+    let decision = decide::decide(model, &inputs);
     (decision, score::score(&inputs).0)
 }
 

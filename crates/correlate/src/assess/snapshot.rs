@@ -21,11 +21,12 @@ pub const MAX_EVIDENCE: usize = 32;
 /// Installed versions that a record carries.
 const MAX_VERSIONS: usize = 16;
 
-/// Assesses a group. `None` when nothing in it counts.
+/// Assesses a group under a model. `None` when nothing in it counts.
 ///
 /// `findings` are those of the cell; `confirmed_by` are risks that confirm this one, ascending.
 #[must_use]
 pub fn assess(
+    model: Model,
     group: &Group,
     findings: &[Finding],
     confirmed_by: Vec<tributary_model::id::RiskId>,
@@ -43,7 +44,7 @@ pub fn assess(
         confirmed: !confirmed_by.is_empty(),
     };
     let inputs = inputs::gather(evidence, around, intel);
-    let decision = decide::decide(Model::Tributary1, &inputs);
+    let decision = decide::decide(model, &inputs);
     let (points, contributions) = score::score(&inputs);
     let suppressed_by = vex::suppression(&counting, &group.ids, &intel.statements);
     let first_seen = story_begin(group, findings, &counting);
@@ -64,7 +65,7 @@ pub fn assess(
         severity: inputs.severity,
         contributions,
         decision: decision.steps,
-        model_version: Model::Tributary1.name().to_owned(),
+        model_version: model.name().to_owned(),
         inputs_digest: inputs.digest(),
         owner: owner::owner(&counting, around),
         tier: inputs.tier.value,

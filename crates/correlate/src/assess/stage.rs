@@ -254,7 +254,10 @@ impl Stage for Assess {
     }
 
     fn commit(&mut self) {
-        self.cells.commit();
+        for component in self.cells.commit() {
+            self.around.remove(&component);
+            self.component_reads.set(&component, Vec::new());
+        }
         self.risks.commit();
         self.around.commit();
         self.signals.commit();

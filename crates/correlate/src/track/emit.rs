@@ -1,9 +1,10 @@
 //! Settle: what context and time add to each finding, and the records that differ from the last ones written.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tributary_model::finding::{Departure, Finding, FindingEnd, FindingState, ToolClaim, TrackedFinding};
+use tributary_model::finding::{Departure, FindingEnd, FindingState, ToolClaim, TrackedFinding};
 use tributary_model::id::FindingId;
 use tributary_model::profile::AssetProfile;
 use tributary_model::scan::ScanRun;
@@ -16,41 +17,58 @@ use super::held::{self, DEPARTED_KEPT, Held};
 use super::ledger::{self, SILENT_AFTER};
 use super::members::Asset;
 use super::stage::{Mark, Track, Work};
-use super::{evidence, usage, withdraw};
+use super::{evidence, splice, usage, withdraw};
 
 /// Components named in a line of the scan ledger.
 const RUN_COMPONENTS: usize = 16;
 
 impl Track {
-    /// Works through the marks, then through the findings in work, then writes the ledger.
+    /// Works through the marks, then through the findings in work, then writes the ledger. Findings that only time or
+    /// context touches are taken up one by one: a restart must not hold all of them decoded at once.
     pub(super) fn settle_all(&mut self, now: Millis, out: &mut Outputs) -> Result<(), CodecError> {
+        let mut swept = BTreeSet::new();
+        let mut due = BTreeSet::new();
         for mark in self.marks.take() {
             match mark {
                 Mark::View(asset) => {
                     if self.refresh_view(&asset) {
-                        self.open_all(&asset)?;
+                        swept.insert(Arc::clone(&asset));
                     }
                     if self.assets.get(&asset).is_some_and(|known| known.is_blank(&asset)) {
                         self.drop_asset_if_empty(&asset); // its only message said nothing
                     }
                 }
                 Mark::Sweep(asset) => {
-                    let due = self.next_silence(&asset, now);
-                    self.timers.set(&Mark::Sweep(Arc::clone(&asset)), due);
-                    self.open_all(&asset)?;
+                    let silence = self.next_silence(&asset, now);
+                    self.timers.set(&Mark::Sweep(Arc::clone(&asset)), silence);
+                    swept.insert(asset);
                 }
-                Mark::Finding(id) => {
-                    if self.open_finding(id)?.is_none() {
-                        self.timers.set(&Mark::Finding(id), None);
-                    }
-                }
+                Mark::Finding(id) => drop(due.insert(id)),
                 Mark::Run(key) => self.prune_run(&key, now),
             }
         }
-        while let Some((id, work)) = self.open.pop_first() {
-            self.finish(id, work, now, out)?;
+        for asset in swept {
+            let members: Vec<FindingId> = self.members.of(self.number(&asset)).collect();
+            for id in members {
+                due.remove(&id);
+                self.finish_one(id, now, out)?;
+            }
+        }
+        due.extend(self.open.keys());
+        for id in due {
+            self.finish_one(id, now, out)?;
         }
         self.emit_pending(out)
+    }
+
+    fn finish_one(&mut self, id: FindingId, now: Millis, out: &mut Outputs) -> Result<(), CodecError> {
+        if self.open_finding(id)?.is_none() {
+            self.timers.set(&Mark::Finding(id), None);
+        }
+        match self.open.remove(&id) {
+            Some(work) => self.finish(id, *work, now, out),
+            None => Ok(()),
+        }
     }
 
     /// Asks the context about an asset again; says whether its findings are touched.
@@ -73,14 +91,6 @@ impl Track {
         true
     }
 
-    fn open_all(&mut self, asset: &str) -> Result<(), CodecError> {
-        let members: Vec<FindingId> = self.members.of(self.number(asset)).collect();
-        for id in members {
-            self.open_finding(id)?;
-        }
-        Ok(())
-    }
-
     /// When the next of the asset's scopes falls silent.
     pub(super) fn next_silence(&self, asset: &str, now: Millis) -> Option<Millis> {
         let scopes = self.assets.get(asset).map(|asset| Arc::clone(&asset.scopes)).unwrap_or_default();
@@ -96,7 +106,7 @@ impl Track {
         self.add_context(&mut tracked, &known, now);
         let departed = move_components(&mut tracked, &known, now);
         for component in take_due_departures(&mut tracked, now) {
-            out.delete(Topic::Findings, &component, finding_key(&component, id));
+            out.delete(Topic::Findings, &component, splice::key(&component, id));
         }
         if tracked.components.is_empty() && tracked.left.is_empty() {
             self.forget(id, &asset, known.number, out);
@@ -108,7 +118,7 @@ impl Track {
         self.timers.set(&Mark::Finding(id), due);
         let is_same = self.findings.get(&id).is_some_and(|held| held.is_same_record(&next));
         if !is_same {
-            emit_finding(tracked, &departed, &next, out)?;
+            emit_finding(&tracked, &departed, &next, out);
         }
         self.findings.insert(id, next);
         Ok(())
@@ -220,10 +230,6 @@ impl Track {
     }
 }
 
-fn finding_key(component: &str, id: FindingId) -> String {
-    format!("{component}|{id}")
-}
-
 /// Gives the finding to the components it belongs to now. Answers those it has just left, with their new place; empty
 /// when it is forgotten.
 fn move_components(tracked: &mut TrackedFinding, known: &Asset, now: Millis) -> Vec<(String, String)> {
@@ -251,12 +257,7 @@ fn take_due_departures(tracked: &mut TrackedFinding, now: Millis) -> Vec<String>
     due.into_iter().map(|left| left.component).collect()
 }
 
-fn emit_finding(
-    tracked: TrackedFinding,
-    departed: &[(String, String)],
-    held: &Held,
-    out: &mut Outputs,
-) -> Result<(), CodecError> {
+fn emit_finding(tracked: &TrackedFinding, departed: &[(String, String)], held: &Held, out: &mut Outputs) {
     let id = tracked.finding;
     out.push(Output {
         topic: Topic::Tracked,
@@ -265,18 +266,11 @@ fn emit_finding(
         value: Some(Bytes::copy_from_slice(held.record())),
         headers: Vec::new(),
     });
-    let components = tracked.components.clone();
-    let mut finding = Finding { tracked, ..Finding::default() };
-    for component in components {
-        let key = finding_key(&component, id);
-        finding.component = component;
-        out.put(Topic::Findings, &finding.component, key, &finding)?;
+    for component in &tracked.components {
+        splice::put(component, FindingEnd::None, "", tracked, held.record(), out);
     }
     for (component, moved_to) in departed {
-        finding.component.clone_from(component);
-        finding.end = if moved_to.is_empty() { FindingEnd::Forgotten } else { FindingEnd::Moved };
-        finding.moved_to.clone_from(moved_to);
-        out.put(Topic::Findings, component, finding_key(component, id), &finding)?;
+        let end = if moved_to.is_empty() { FindingEnd::Forgotten } else { FindingEnd::Moved };
+        splice::put(component, end, moved_to, tracked, held.record(), out);
     }
-    Ok(())
 }

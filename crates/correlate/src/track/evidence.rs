@@ -125,7 +125,9 @@ fn show(tracked: &mut TrackedFinding, sighting: &Sighting, tool: &str) {
     let is_own = tracked.sighting_tool.is_empty() || tracked.sighting_tool == tool;
     let is_orphaned = !tracked.claims.iter().any(|claim| claim.present && claim.tool == tracked.sighting_tool);
     let revoked = is_revoked(&tracked.sighting);
-    if is_own || is_orphaned || richness(sighting) > richness(&tracked.sighting) {
+    // Words that it is gone describe nothing new; taking them as the description would let two tools take turns.
+    let describes = sighting.status != ToolStatus::Fixed || tracked.sighting_tool.is_empty();
+    if describes && (is_own || is_orphaned || richness(sighting) > richness(&tracked.sighting)) {
         tracked.sighting = canonical(sighting.clone());
         tool.clone_into(&mut tracked.sighting_tool);
     }

@@ -21,6 +21,7 @@ mod members;
 mod profile;
 mod scans;
 mod sightings;
+mod splice;
 mod stage;
 mod usage;
 mod withdraw;

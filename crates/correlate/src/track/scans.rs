@@ -1,6 +1,5 @@
 //! The scan ledger: parts, ends, order, withdrawal.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tributary_model::CodecError;
@@ -71,7 +70,7 @@ impl Track {
             let total = total.saturating_sub((run.new + run.reopened) as usize);
             let suspect = scope.suspect.as_ref().filter(|suspect| suspect.0 < (scan.started_at, scan.scan_id.clone()));
             let seen_before = suspect.map(|suspect| self.seen_by(&suspect.1));
-            if withdraw::confirmed(&gone, total, seen_before.as_ref()) {
+            if withdraw::confirmed(&gone, total, seen_before.as_deref()) {
                 run.gone = self.withdraw_all(&gone, by)?;
                 run.is_watermark = true;
                 if let Some((_, suspect)) = scope.suspect {
@@ -93,7 +92,7 @@ impl Track {
     fn unseen(
         &mut self,
         end: &tributary_model::scan::ScanCompleted,
-        seen: &BTreeSet<FindingId>,
+        seen: &[FindingId],
         by: &Saying,
     ) -> Result<(Vec<FindingId>, usize), CodecError> {
         let claimant = digest::claimant(by.tool, by.scope);
@@ -105,7 +104,7 @@ impl Track {
             if held.is_some_and(|held| !held.is_claimed_by(claimant) || !end.classes.contains(&held.class)) {
                 continue;
             }
-            if seen.contains(&id) {
+            if seen.binary_search(&id).is_ok() {
                 total += 1;
                 continue;
             }
@@ -277,9 +276,14 @@ impl Track {
         }
     }
 
-    fn seen_by(&self, run: &str) -> BTreeSet<FindingId> {
+    /// Everything that the parts of a scan saw, ascending.
+    fn seen_by(&self, run: &str) -> Vec<FindingId> {
         let parts = self.parts.get(run);
-        parts.iter().flat_map(|parts| parts.values()).flat_map(|seen| seen.iter().copied()).collect()
+        let mut seen: Vec<FindingId> =
+            parts.iter().flat_map(|parts| parts.values()).flat_map(|seen| seen.iter().copied()).collect();
+        seen.sort_unstable(); // nothing to do for the usual one part
+        seen.dedup();
+        seen
     }
 }
 

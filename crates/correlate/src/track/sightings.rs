@@ -100,7 +100,7 @@ impl Track {
         let mut tracked = evidence::open(id, sighting, by);
         evidence::follow_claims(&mut tracked, by.at);
         self.members.insert(self.number(by.asset), id);
-        self.open.insert(id, Work { tracked, contents: vec![content] });
+        self.open.insert(id, Box::new(Work { tracked, contents: vec![content] }));
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Track {
     pub(super) timers: Timers<Mark>,
     pub(super) marks: Marks<Mark>,
     /// Findings that this transaction works on, decoded.
-    pub(super) open: BTreeMap<FindingId, Work>,
+    pub(super) open: BTreeMap<FindingId, Box<Work>>,
     pub(super) pending: Pending,
     next_number: u32,
 }
@@ -139,9 +139,9 @@ impl Track {
         if !self.open.contains_key(&id) {
             let Some(held) = self.findings.get(&id) else { return Ok(None) };
             let work = Work { tracked: held.decode()?, contents: held.contents() };
-            self.open.insert(id, work);
+            self.open.insert(id, Box::new(work));
         }
-        Ok(self.open.get_mut(&id))
+        Ok(self.open.get_mut(&id).map(Box::as_mut))
     }
 
     fn observe(&mut self, observation: &Observation, message: &Message, now: Millis) -> Result<(), CodecError> {

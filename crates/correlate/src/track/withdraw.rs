@@ -1,7 +1,5 @@
 //! What a complete scan withdraws, and when it is not believed.
 
-use std::collections::BTreeSet;
-
 use tributary_model::finding::TrackedFinding;
 use tributary_model::id::FindingId;
 use tributary_model::path;
@@ -20,12 +18,12 @@ pub(super) fn is_suspect(gone: usize, total: usize) -> bool {
 
 /// Whether a complete scan may withdraw: it is no suspect, or an earlier suspect (`seen_before`) confirms it. The earlier
 /// one confirms what it did not see either; what it still saw is judged by itself.
-pub(super) fn confirmed(gone: &[FindingId], total: usize, seen_before: Option<&BTreeSet<FindingId>>) -> bool {
+pub(super) fn confirmed(gone: &[FindingId], total: usize, seen_before: Option<&[FindingId]>) -> bool {
     if !is_suspect(gone.len(), total) {
         return true;
     }
     let Some(seen_before) = seen_before else { return false };
-    let unconfirmed = gone.iter().filter(|id| seen_before.contains(id)).count();
+    let unconfirmed = gone.iter().filter(|id| seen_before.binary_search(id).is_ok()).count();
     !is_suspect(unconfirmed, total)
 }
 

@@ -5,8 +5,28 @@ use tributary_model::sighting::FindingClass;
 
 /// Beginnings of ids of advisories that announce an update, with however many vulnerabilities it fixes. They are aliases of none.
 const BUNDLES: [&str; 22] = [
-    "RHSA-", "RHBA-", "RHEA-", "DSA-", "DLA-", "USN-", "ALAS", "ELSA-", "ELBA-", "SUSE-SU-", "OPENSUSE-SU-", "FEDORA-",
-    "RLSA-", "ALSA-", "ALBA-", "ALEA-", "GLSA-", "MGASA-", "PHSA-", "CESA-", "ASA-", "TEMP-",
+    "RHSA-",
+    "RHBA-",
+    "RHEA-",
+    "DSA-",
+    "DLA-",
+    "USN-",
+    "ALAS",
+    "ELSA-",
+    "ELBA-",
+    "SUSE-SU-",
+    "OPENSUSE-SU-",
+    "FEDORA-",
+    "RLSA-",
+    "ALSA-",
+    "ALBA-",
+    "ALEA-",
+    "GLSA-",
+    "MGASA-",
+    "PHSA-",
+    "CESA-",
+    "ASA-",
+    "TEMP-",
 ];
 
 /// Whether an advisory stands for an update and not for one vulnerability.
@@ -19,11 +39,9 @@ pub fn is_bundle(id: &str) -> bool {
 /// a record of another kind that names several names none.
 pub fn aliases<'t>(id: &str, others: impl IntoIterator<Item = &'t str>) -> Vec<String> {
     let is_cve = id.starts_with("CVE-");
-    let mut aliases: Vec<String> = others
-        .into_iter()
-        .map(vulnerability_id)
-        .filter(|other| !other.is_empty() && other != id && !is_bundle(other) && !(is_cve && other.starts_with("CVE-")))
-        .collect();
+    let is_other_cve = |other: &String| is_cve && other.starts_with("CVE-");
+    let mut aliases: Vec<String> = others.into_iter().map(vulnerability_id).collect();
+    aliases.retain(|other| !(other.is_empty() || other == id || is_bundle(other) || is_other_cve(other)));
     aliases.sort_unstable();
     aliases.dedup();
     if aliases.iter().filter(|alias| alias.starts_with("CVE-")).count() > 1 {
@@ -54,7 +72,8 @@ mod tests {
 
     #[test]
     fn bundles_and_other_cves_are_no_aliases() {
-        let others = ["GHSA-JFH8-c2jp-5v3q", "DSA-5020-1", "CVE-2021-45046", "CVE-2021-44228", "ghsa-jfh8-c2jp-5v3q", ""];
+        let others =
+            ["GHSA-JFH8-c2jp-5v3q", "DSA-5020-1", "CVE-2021-45046", "CVE-2021-44228", "ghsa-jfh8-c2jp-5v3q", ""];
         assert_eq!(aliases("CVE-2021-44228", others), ["GHSA-jfh8-c2jp-5v3q"]);
         assert_eq!(aliases("GHSA-x", ["cve-2021-1"]), ["CVE-2021-1"]);
         assert_eq!(aliases("GO-2024-1", ["CVE-2024-1", "CVE-2024-2", "GHSA-x"]), ["GHSA-x"]);

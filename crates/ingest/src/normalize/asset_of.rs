@@ -63,7 +63,9 @@ fn repository_option(input: &Input<'_>, reported: Option<&str>) -> Result<Option
     });
     match asset::repository(url, branch.unwrap_or_default()) {
         Some(key) => Ok(Some(key)),
-        None => Err(Rejection::new(code::NO_ASSET, "the repo option names no repository: write HOST/ORG/NAME or its URL")),
+        None => {
+            Err(Rejection::new(code::NO_ASSET, "the repo option names no repository: write HOST/ORG/NAME or its URL"))
+        }
     }
 }
 
@@ -94,14 +96,16 @@ pub fn typed_resource(resource: &str) -> Option<String> {
         _ if name.is_empty() => None,
         "cluster" | "kubernetes" | "k8s" => Some(cluster(name)),
         "host" => Some(asset::host(name)),
-        "aws" | "azure" | "gcp" | "oci" | "alibaba" | "cloudflare" | "github" | "m365" => Some(asset::cloud(kind, name)),
+        "aws" | "azure" | "gcp" | "oci" | "alibaba" | "cloudflare" | "github" | "m365" => {
+            Some(asset::cloud(kind, name))
+        }
         _ => None,
     }
 }
 
 /// The account in `arn:partition:service:region:account:…`; `None` for buckets, whose ARN has none.
 pub fn account_of_arn(arn: &str) -> Option<&str> {
-    let account = arn.splitn(6, ':').nth(4)?;
+    let account = arn.split(':').nth(4)?;
     (!account.is_empty() && account.bytes().all(|b| b.is_ascii_digit())).then_some(account)
 }
 
@@ -173,52 +177,53 @@ mod tests {
     use super::*;
     use crate::normalize::fixture::Hasher;
 
-    fn choose_with(ext: Extensions, subject: Subject, reported: Option<&str>) -> Result<String, Rejection> {
+    fn choose_with(ext: &Extensions, subject: Subject, reported: Option<&str>) -> Result<String, Rejection> {
         let origin = Origin::default();
-        let input = Input { body: b"", ext: &ext, origin: &origin, secrets: &Hasher };
+        let input = Input { body: b"", ext, origin: &origin, secrets: &Hasher };
         choose(&input, subject, reported.map(str::to_owned))
-    }
-
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
     }
 
     #[test]
     fn the_subject_decides_between_two_options() {
         let digest = format!("r.example/shop@sha256:{}", "a".repeat(64));
-        let ext = Extensions { repo: some("github.com/acme/shop"), branch: some("main"), image: Some(digest), ..Default::default() };
+        let ext = Extensions {
+            repo: Some("github.com/acme/shop".to_owned()),
+            branch: Some("main".to_owned()),
+            image: Some(digest),
+            ..Default::default()
+        };
         let image = format!("image:sha256:{}", "a".repeat(64));
-        assert_eq!(choose_with(ext.clone(), Subject::Image, None), Ok(image));
-        assert_eq!(choose_with(ext.clone(), Subject::Repository, None), Ok("repo:github.com/acme/shop#main".into()));
-        assert_eq!(choose_with(ext, Subject::Running, Some("cloud:aws/1")), Ok("cloud:aws/1".into()));
+        assert_eq!(choose_with(&ext, Subject::Image, None), Ok(image));
+        assert_eq!(choose_with(&ext, Subject::Repository, None), Ok("repo:github.com/acme/shop#main".into()));
+        assert_eq!(choose_with(&ext, Subject::Running, Some("cloud:aws/1")), Ok("cloud:aws/1".into()));
     }
 
     #[test]
     fn a_digest_in_the_report_beats_a_tag_in_the_option() {
         let reported = format!("image:sha256:{}", "b".repeat(64));
-        let ext = Extensions { image: some("r.example/shop:1"), ..Default::default() };
-        assert_eq!(choose_with(ext.clone(), Subject::Image, Some(&reported)), Ok(reported));
-        assert_eq!(choose_with(ext, Subject::Image, None), Ok("image:r.example/shop:1".into()));
+        let ext = Extensions { image: Some("r.example/shop:1".to_owned()), ..Default::default() };
+        assert_eq!(choose_with(&ext, Subject::Image, Some(&reported)), Ok(reported));
+        assert_eq!(choose_with(&ext, Subject::Image, None), Ok("image:r.example/shop:1".into()));
     }
 
     #[test]
     fn free_text_is_the_last_resort_and_nothing_is_a_reject() {
-        let ext = Extensions { resource: some("check/unknown"), ..Default::default() };
-        assert_eq!(choose_with(ext.clone(), Subject::Repository, None), Ok("other:check/unknown".into()));
-        assert_eq!(choose_with(ext, Subject::Running, Some("web:https://a")), Ok("web:https://a".into()));
-        let reject = choose_with(Extensions::default(), Subject::Repository, None).unwrap_err();
+        let ext = Extensions { resource: Some("check/unknown".to_owned()), ..Default::default() };
+        assert_eq!(choose_with(&ext, Subject::Repository, None), Ok("other:check/unknown".into()));
+        assert_eq!(choose_with(&ext, Subject::Running, Some("web:https://a")), Ok("web:https://a".into()));
+        let reject = choose_with(&Extensions::default(), Subject::Repository, None).unwrap_err();
         assert_eq!(reject.code, code::NO_ASSET);
         assert!(reject.reason.contains("--repo"));
-        let ext = Extensions { repo: some("shop"), ..Default::default() };
-        assert_eq!(choose_with(ext, Subject::Repository, None).unwrap_err().code, code::NO_ASSET);
+        let ext = Extensions { repo: Some("shop".to_owned()), ..Default::default() };
+        assert_eq!(choose_with(&ext, Subject::Repository, None).unwrap_err().code, code::NO_ASSET);
     }
 
     #[test]
     fn the_branch_of_the_report_counts_for_the_same_repository_only() {
-        let ext = Extensions { repo: some("https://github.com/acme/shop.git"), ..Default::default() };
-        let same = choose_with(ext.clone(), Subject::Repository, Some("repo:github.com/acme/shop#release"));
+        let ext = Extensions { repo: Some("https://github.com/acme/shop.git".to_owned()), ..Default::default() };
+        let same = choose_with(&ext, Subject::Repository, Some("repo:github.com/acme/shop#release"));
         assert_eq!(same, Ok("repo:github.com/acme/shop#release".into()));
-        let other = choose_with(ext, Subject::Repository, Some("repo:github.com/acme/other#release"));
+        let other = choose_with(&ext, Subject::Repository, Some("repo:github.com/acme/other#release"));
         assert_eq!(other, Ok("repo:github.com/acme/shop#".into()));
     }
 

@@ -30,7 +30,10 @@ pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
     let frameworks: List<Framework<'_>> =
         serde_json::from_slice(input.body).map_err(|error| Rejection::json("Checkov", &error))?;
     if frameworks.iter().any(|framework| !framework.is_checkov()) || !frameworks.was_given {
-        return Err(Rejection::new(code::MALFORMED, "an object has neither the results nor the summary of a Checkov report"));
+        return Err(Rejection::new(
+            code::MALFORMED,
+            "an object has neither the results nor the summary of a Checkov report",
+        ));
     }
     let asset = asset_of::choose(input, Subject::Repository, None)?;
     let mut reports: Vec<Report> = frameworks.iter().map(|framework| report(&asset, framework)).collect();
@@ -120,7 +123,9 @@ fn sighting(kind: Kind, is_repository: bool, check: &Check<'_>) -> Sighting {
         ..Sighting::default()
     };
     match kind {
-        Kind::Packages if !check.vulnerability_details.id.is_empty() => vulnerability(base, &location, is_repository, check),
+        Kind::Packages if !check.vulnerability_details.id.is_empty() => {
+            vulnerability(base, &location, is_repository, check)
+        }
         Kind::Secrets => Sighting {
             // The resource of a secret is a hash of it without a key: not read.
             secret: Some(Secret { family: secret_of::family(&check.check_name), ..Secret::default() }),
@@ -141,7 +146,8 @@ fn location(kind: Kind, check: &Check<'_>) -> Location {
     let start_line = check.file_line_range.first().map_or(0, |line| line.line());
     let end_line = check.file_line_range.get(1).map_or(0, |line| line.line());
     let first_line = check.code_block.first().unwrap_or_default();
-    let evidence = if kind == Kind::Code { code_evidence::of(first_line) } else { code_evidence::CodeEvidence::default() };
+    let evidence =
+        if kind == Kind::Code { code_evidence::of(first_line) } else { code_evidence::CodeEvidence::default() };
     Location {
         path: path::canonical(first([&*check.repo_file_path, &*check.file_path])),
         start_line,

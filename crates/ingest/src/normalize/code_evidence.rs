@@ -17,7 +17,8 @@ pub struct CodeEvidence {
 /// Evidence from the code in a report.
 pub fn of(code: &str) -> CodeEvidence {
     // Semgrep writes this in place of code and fingerprints for users that are not logged in.
-    let Some(line) = code.lines().find(|line| !line.trim().is_empty()).filter(|_| code.trim() != "requires login") else {
+    let Some(line) = code.lines().find(|line| !line.trim().is_empty()).filter(|_| code.trim() != "requires login")
+    else {
         return CodeEvidence::default();
     };
     CodeEvidence { line_hash: hash(line), snippet_hash: hash(code) }

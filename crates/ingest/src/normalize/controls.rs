@@ -51,7 +51,10 @@ mod tests {
         let mut tools: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (tool, rule, control) in rows() {
             assert!(seen.insert((tool, rule.to_ascii_lowercase())), "{tool} {rule} has two rows");
-            assert!(!control.is_empty() && control.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+            assert!(
+                !control.is_empty()
+                    && control.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            );
             tools.entry(tool).or_default().insert(control);
         }
         assert_eq!(tools.keys().copied().collect::<Vec<_>>(), ["checkov", "prowler", "security-hub", "trivy"]);

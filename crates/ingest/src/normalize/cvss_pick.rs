@@ -106,7 +106,10 @@ mod tests {
 
     #[test]
     fn nonsense_is_nothing() {
-        assert_eq!(pick(&[("nonsense", "", None, 0), ("é".repeat(9).as_str(), "", None, 0), ("", "", Some(77.0), 0)]).0, "");
+        assert_eq!(
+            pick(&[("nonsense", "", None, 0), ("é".repeat(9).as_str(), "", None, 0), ("", "", Some(77.0), 0)]).0,
+            ""
+        );
         assert_eq!(CvssPick::default().severity_or_rating(Severity::Unknown), Severity::Unknown);
     }
 }

@@ -38,14 +38,19 @@ pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
         from_xml::bom(&tree)?
     };
     if bom.bom_format != "CycloneDX".into() && !bom.components.was_given && !bom.vulnerabilities.was_given {
-        return Err(Rejection::new(code::MALFORMED, "the object is no CycloneDX BOM: it has neither bomFormat nor components"));
+        return Err(Rejection::new(
+            code::MALFORMED,
+            "the object is no CycloneDX BOM: it has neither bomFormat nor components",
+        ));
     }
     let parts = Parts::of(&bom);
     let tool = tool(&bom);
     let started_at = time::parse(&bom.metadata.timestamp);
     let mut events = Events { facts: vex::facts(input, &bom, &parts, started_at), ..Events::default() };
     // A document of statements alone is about a product, not about an asset.
-    let only_states = parts.is_empty() && !events.facts.is_empty() && bom.vulnerabilities.iter().all(|v| !v.analysis.state.is_empty());
+    let only_states = parts.is_empty()
+        && !events.facts.is_empty()
+        && bom.vulnerabilities.iter().all(|v| !v.analysis.state.is_empty());
     if only_states {
         return Ok(events);
     }
@@ -115,7 +120,8 @@ fn reported_asset(input: &Input<'_>, component: &Component<'_>) -> (Subject, Opt
     let config = property("aquasecurity:trivy:ImageID").to_owned();
     let reference = ImageReference::parse(purl);
     if *component.kind == *"container" || !reference.digest.is_empty() || purl.starts_with("pkg:oci/") {
-        let digests = [&*reference.digest, property("aquasecurity:trivy:RepoDigest"), &*component.version, &*component.bom_ref];
+        let digests =
+            [&*reference.digest, property("aquasecurity:trivy:RepoDigest"), &*component.version, &*component.bom_ref];
         let digests = digests.into_iter().filter_map(asset_of::digest_of);
         let by_digest = digests.map(|digest| format!("image:{digest}")).next();
         let tagged = reference.tagged_name();
@@ -128,9 +134,9 @@ fn reported_asset(input: &Input<'_>, component: &Component<'_>) -> (Subject, Opt
         let by_config = || asset_of::digest_of(&config).map(|digest| format!("image:{digest}"));
         return (Subject::Image, by_digest.or_else(by_config).or_else(named), config);
     }
-    let links = component.external_references.iter().filter(|link| *link.kind == *"vcs").map(|link| &*link.url);
+    let mut links = component.external_references.iter().filter(|link| *link.kind == *"vcs").map(|link| &*link.url);
     let branch = asset_of::branch(input, "");
-    let by_link = links.filter_map(|url| asset::repository(url, branch)).next();
+    let by_link = links.find_map(|url| asset::repository(url, branch));
     let by_purl = || {
         let path = purl.strip_prefix("pkg:")?;
         let (kind, path) = path.split_once('/')?;

@@ -40,7 +40,8 @@ struct Leak<'a> {
 /// # Errors
 /// Not JSON, not Gitleaks', or nothing says which repository was scanned.
 pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
-    let leaks: List<Leak<'_>> = serde_json::from_slice(input.body).map_err(|error| Rejection::json("Gitleaks", &error))?;
+    let leaks: List<Leak<'_>> =
+        serde_json::from_slice(input.body).map_err(|error| Rejection::json("Gitleaks", &error))?;
     if leaks.iter().any(|leak| leak.rule.is_empty()) {
         return Err(Rejection::new(code::MALFORMED, "an entry of the list is no Gitleaks leak: it has no RuleID"));
     }
@@ -62,7 +63,10 @@ pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
 
 /// `https://host/org/name/blob/<commit>/file#L1` → `https://host/org/name`.
 fn repository_of_link(link: &str) -> &str {
-    ["/-/blob/", "/blob/", "/src/"].iter().find_map(|middle| link.split_once(middle)).map_or("", |(repository, _)| repository)
+    ["/-/blob/", "/blob/", "/src/"]
+        .iter()
+        .find_map(|middle| link.split_once(middle))
+        .map_or("", |(repository, _)| repository)
 }
 
 fn sighting(input: &Input<'_>, leak: &Leak<'_>) -> Sighting {
@@ -112,7 +116,8 @@ mod tests {
 
     #[test]
     fn the_link_names_the_repository_and_nothing_found_is_a_clean_scan() {
-        let events = fixture::normalize(Gitleaks, LEAKS.as_bytes(), &tributary_model::record::Extensions::default()).unwrap();
+        let events =
+            fixture::normalize(Gitleaks, LEAKS.as_bytes(), &tributary_model::record::Extensions::default()).unwrap();
         assert_eq!(events.reports[0].asset, "repo:github.com/acme/shop#");
         let clean = fixture::report(Gitleaks, "[]", &fixture::repository());
         assert_eq!((clean.sightings.len(), clean.complete, clean.classes), (0, None, vec![FindingClass::Secret]));

@@ -30,7 +30,8 @@ const TOOL: &str = "grype";
 /// # Errors
 /// Not JSON, not Grype's, or nothing says which asset was scanned.
 pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
-    let document: Document<'_> = serde_json::from_slice(input.body).map_err(|error| Rejection::json("Grype", &error))?;
+    let document: Document<'_> =
+        serde_json::from_slice(input.body).map_err(|error| Rejection::json("Grype", &error))?;
     if !document.matches.was_given && document.descriptor.name.is_empty() {
         return Err(Rejection::new(code::MALFORMED, "the object has no list of matches, as every Grype report has"));
     }
@@ -97,7 +98,9 @@ fn sighting(document: &Document<'_>, found: &Match<'_>, is_repository: bool) -> 
     let mut pick = CvssPick::default();
     let mut cwes = Vec::new();
     let mut described = &*vulnerability.description;
-    for (preference, source) in std::iter::once((1, &**vulnerability)).chain(found.related_vulnerabilities.iter().map(|r| (0, r))) {
+    for (preference, source) in
+        std::iter::once((1, &**vulnerability)).chain(found.related_vulnerabilities.iter().map(|r| (0, r)))
+    {
         for cvss in &source.cvss {
             pick.offer(&cvss.vector, &cvss.version, cvss.metrics.base_score.0, preference);
         }
@@ -146,8 +149,11 @@ fn package(document: &Document<'_>, found: &Match<'_>, is_repository: bool) -> P
 /// sets the exit code (`fail-on-severity`) filters nothing.
 fn scope(configuration: &Configuration<'_>) -> Vec<String> {
     let mut scope = Vec::new();
-    for (flag, name) in [(configuration.only_fixed, "only-fixed"), (configuration.only_not_fixed, "only-notfixed"), (configuration.by_cve, "by-cve")]
-    {
+    for (flag, name) in [
+        (configuration.only_fixed, "only-fixed"),
+        (configuration.only_not_fixed, "only-notfixed"),
+        (configuration.by_cve, "by-cve"),
+    ] {
         if flag.0 {
             scope.push(name.to_owned());
         }

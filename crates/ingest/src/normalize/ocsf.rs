@@ -73,7 +73,8 @@ fn add_posture(input: &Input<'_>, event: &Event<'_>, posture: &mut Posture) -> R
         time: event.time(),
     };
     // A check can be about several resources at once; one about none is about the account.
-    let mut resources: Vec<&str> = event.resources.iter().map(shape::Resource::address).filter(|r| !r.is_empty()).collect();
+    let mut resources: Vec<&str> =
+        event.resources.iter().map(shape::Resource::address).filter(|r| !r.is_empty()).collect();
     if resources.is_empty() {
         resources.push(first([&*event.v3_resource_arn, &*event.v3_resource_id, &asset]));
     }
@@ -84,7 +85,11 @@ fn add_posture(input: &Input<'_>, event: &Event<'_>, posture: &mut Posture) -> R
     Ok(())
 }
 
-fn add_alert(input: &Input<'_>, event: &Event<'_>, alerts: &mut BTreeMap<(String, String), Report>) -> Result<(), Rejection> {
+fn add_alert(
+    input: &Input<'_>,
+    event: &Event<'_>,
+    alerts: &mut BTreeMap<(String, String), Report>,
+) -> Result<(), Rejection> {
     let sightings: Vec<Sighting> = match event.class() {
         VULNERABILITY_FINDING => sight::vulnerabilities(event),
         COMPLIANCE_FINDING => sight::compliance(event),
@@ -119,7 +124,8 @@ fn reported_asset(input: &Input<'_>, event: &Event<'_>) -> Option<String> {
     let provider = first([&*cloud.provider, &*event.v3_provider, &*event.unmapped.provider]);
     let uid = first([&*cloud.account.uid, &*event.v3_account, &*event.unmapped.provider_uid]);
     // Prowler's events about clusters name no provider, only Kubernetes resources.
-    let is_cluster = |resource: &shape::Resource<'_>| resource.kind.starts_with("Kubernetes") || !resource.namespace.is_empty();
+    let is_cluster =
+        |resource: &shape::Resource<'_>| resource.kind.starts_with("Kubernetes") || !resource.namespace.is_empty();
     let provider = match provider {
         "" if event.resources.iter().any(is_cluster) => "kubernetes",
         provider => provider,

@@ -15,7 +15,8 @@ pub fn from_purl(purl: &str) -> Option<Package> {
 /// A package where the report gives no purl. `ecosystem` is a purl type; `distribution` the namespace of OS packages.
 pub fn build(ecosystem: &str, distribution: &str, name: &str, version: &str) -> Package {
     let is_os_package = package::is_os(ecosystem);
-    let full_name = if is_os_package && !distribution.is_empty() { format!("{distribution}/{name}") } else { name.to_owned() };
+    let full_name =
+        if is_os_package && !distribution.is_empty() { format!("{distribution}/{name}") } else { name.to_owned() };
     let mut package = Package {
         purl: package::build(ecosystem, &full_name),
         name: name.trim().to_owned(),
@@ -64,7 +65,8 @@ pub fn ecosystem_of(kind: &str) -> (&'static str, String) {
     let os = match lower.as_str() {
         "debian" | "ubuntu" | "echo" => "deb",
         "alpine" | "wolfi" | "chainguard" | "minimos" => "apk",
-        "redhat" | "centos" | "rocky" | "alma" | "oracle" | "amazon" | "fedora" | "photon" | "azurelinux" | "cbl-mariner" => "rpm",
+        "redhat" | "centos" | "rocky" | "alma" | "oracle" | "amazon" | "fedora" | "photon" | "azurelinux"
+        | "cbl-mariner" => "rpm",
         suse if suse.contains("suse") || suse == "sles" => "rpm",
         _ => "",
     };
@@ -78,7 +80,9 @@ pub fn ecosystem_of(kind: &str) -> (&'static str, String) {
         "npm" | "yarn" | "pnpm" | "bun" | "node-pkg" | "nodejs" | "node.js" | "javascript" => "npm",
         "pip" | "pipenv" | "poetry" | "uv" | "python-pkg" | "python" | "pypi" | "wheel" | "pylock" => "pypi",
         "conda-pkg" | "conda" | "conda-environment" => "conda",
-        "pom" | "jar" | "gradle" | "gradle-lockfile" | "sbt" | "java" | "maven" | "java-archive" | "jenkins-plugin" => "maven",
+        "pom" | "jar" | "gradle" | "gradle-lockfile" | "sbt" | "java" | "maven" | "java-archive" | "jenkins-plugin" => {
+            "maven"
+        }
         "gomod" | "gobinary" | "go" | "golang" | "go-module" => "golang",
         "cargo" | "rustbinary" | "rust" | "rust-crate" | "rust-binary" => "cargo",
         "composer" | "composer-vendor" | "php" | "php-composer" => "composer",
@@ -120,7 +124,10 @@ mod tests {
     fn the_source_is_the_identity_of_an_os_package() {
         let from = |purl: &str| from_purl(purl).unwrap().source_purl;
         assert_eq!(from("pkg:deb/debian/libssl3@3.0.11?upstream=openssl%403.0.11"), "pkg:deb/debian/openssl");
-        assert_eq!(from("pkg:rpm/redhat/openssl-libs@1?upstream=openssl-1.1.1k-9.el8.src.rpm"), "pkg:rpm/redhat/openssl");
+        assert_eq!(
+            from("pkg:rpm/redhat/openssl-libs@1?upstream=openssl-1.1.1k-9.el8.src.rpm"),
+            "pkg:rpm/redhat/openssl"
+        );
         assert_eq!(from("pkg:apk/alpine/busybox@1"), "pkg:apk/alpine/busybox");
         assert_eq!(from("pkg:npm/lodash@4"), "");
     }
@@ -130,7 +137,10 @@ mod tests {
         let (ecosystem, distribution) = ecosystem_of("debian");
         let mut package = build(ecosystem, &distribution, "libssl3", "3.0.11");
         set_source(&mut package, "openssl");
-        assert_eq!((package.purl.as_str(), package.source_purl.as_str()), ("pkg:deb/debian/libssl3", "pkg:deb/debian/openssl"));
+        assert_eq!(
+            (package.purl.as_str(), package.source_purl.as_str()),
+            ("pkg:deb/debian/libssl3", "pkg:deb/debian/openssl")
+        );
         assert_eq!(build("maven", "", "org.a:b", "1").purl, "pkg:maven/org.a/b");
         assert_eq!(ecosystem_of("node-pkg").0, "npm");
         assert_eq!(ecosystem_of("opensuse.leap"), ("rpm", "opensuse".to_owned()));

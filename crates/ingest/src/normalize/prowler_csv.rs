@@ -22,7 +22,11 @@ pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
     while reader.read_record(&mut record).map_err(|error| malformed(&error))? {
         if record.len() < headers.len() {
             let at = record.position().map_or_else(String::new, |position| format!("line {}", position.line()));
-            return Err(Rejection::at(code::TRUNCATED, "a row of the Prowler CSV has too few cells: send the whole file", at));
+            return Err(Rejection::at(
+                code::TRUNCATED,
+                "a row of the Prowler CSV has too few cells: send the whole file",
+                at,
+            ));
         }
         let cell = |column: Option<usize>| column.and_then(|column| record.get(column)).unwrap_or_default().trim();
         let row = Row {
@@ -117,7 +121,10 @@ mod tests {
         let assets: Vec<_> = events.reports.iter().map(|r| (r.asset.as_str(), r.sightings.len(), r.complete)).collect();
         assert_eq!(assets, [("cloud:aws/111122223333", 2, None), ("cloud:aws/444455556666", 1, Some(false))]);
         let report = &events.reports[0];
-        assert_eq!(report.rules_enabled, ["iam_root_mfa_enabled", "kms_cmk_rotation_enabled", "s3_bucket_public_access"]);
+        assert_eq!(
+            report.rules_enabled,
+            ["iam_root_mfa_enabled", "kms_cmk_rotation_enabled", "s3_bucket_public_access"]
+        );
         assert_eq!((report.started_at, report.tool_version.as_str()), (Some(1_793_957_400_000), "5.3.0"));
         let bucket = &report.sightings[0];
         assert_eq!((bucket.resource.as_str(), bucket.severity), ("arn:aws:s3:::logs", Severity::Critical));
@@ -127,14 +134,16 @@ mod tests {
 
     #[test]
     fn a_cluster_is_named_by_the_producer() {
-        let rows = "PROVIDER;CHECK_ID;STATUS;ACCOUNT_UID;RESOURCE_UID\nkubernetes;core_x;FAIL;context: admin@kind;pod-1\n";
+        let rows =
+            "PROVIDER;CHECK_ID;STATUS;ACCOUNT_UID;RESOURCE_UID\nkubernetes;core_x;FAIL;context: admin@kind;pod-1\n";
         let ext = Extensions { resource: Some("cluster/prod-eu".into()), ..Extensions::default() };
         assert_eq!(fixture::report(ProwlerCsv, rows, &ext).asset, "cloud:kubernetes/prod-eu");
     }
 
     #[test]
     fn bad_input_is_a_rejection() {
-        let reject = |body: &str| fixture::normalize(ProwlerCsv, body.as_bytes(), &Extensions::default()).unwrap_err().code;
+        let reject =
+            |body: &str| fixture::normalize(ProwlerCsv, body.as_bytes(), &Extensions::default()).unwrap_err().code;
         assert_eq!(reject("A;B\n1;2\n"), code::MALFORMED);
         assert_eq!(reject("CHECK_ID;STATUS\n"), code::NOTHING_IN_IT);
         assert_eq!(reject("CHECK_ID;STATUS\nx;FAIL\n"), code::NO_ASSET);

@@ -7,6 +7,7 @@ use tributary_model::asset;
 use tributary_model::sighting::FindingClass;
 
 use crate::event::{Events, Input, Rejection, code};
+use crate::format::Format;
 use crate::normalize::asset_of::{self, Subject};
 use crate::normalize::lenient::{List, first};
 use crate::report::Report;
@@ -52,18 +53,18 @@ fn report(input: &Input<'_>, run: &Run<'_>) -> Result<Report, Rejection> {
     let rules = rule::Rules::of(run);
     let roots = place::Roots::of(run);
     let is_repository = asset::kind(&asset) == asset::AssetKind::Repository;
-    let context = sight::Context { input, run, rules: &rules, roots: &roots, tool: &tool, is_repository };
+    let context = sight::Context { input, rules: &rules, roots: &roots, tool: &tool, is_repository };
     let open = run.results.iter().filter(|result| result.is_open());
-    let sightings: Vec<_> = open.filter_map(|result| sight::sighting(&context, result)).collect();
+    let sightings: Vec<_> = open.flat_map(|result| sight::sightings(&context, result)).collect();
     let mut classes: BTreeSet<FindingClass> = sightings.iter().map(|sighting| sighting.class).collect();
     classes.insert(sight::usual_class(&tool));
-    let (category, guid) = (category(run), run.automation_details.guid.given());
+    let guid = run.automation_details.guid.given();
     Ok(Report {
         asset,
         tool_version: first([&*driver.semantic_version, &*driver.version]).to_owned(),
-        tool,
         scan_id: guid.map(str::to_owned),
-        scope: category.into_iter().collect(),
+        scope: scope(run, &tool),
+        tool,
         started_at: started_at(run),
         complete: is_partial(run).then_some(false),
         rules_enabled: rules.enabled(&sightings),
@@ -74,10 +75,13 @@ fn report(input: &Input<'_>, run: &Run<'_>) -> Result<Report, Rejection> {
     })
 }
 
-/// `automationDetails.id` is a category, a slash, and the id of this one run; only the category separates scans.
-fn category(run: &Run<'_>) -> Option<String> {
-    let (category, _) = run.automation_details.id.rsplit_once('/')?;
-    (!category.is_empty()).then(|| format!("category={category}"))
+/// `automationDetails.id` is a category, a slash, and the id of this one run; only the category separates scans. A tool whose
+/// own format is read too says more there: neither may withdraw what the other saw.
+fn scope(run: &Run<'_>, tool: &str) -> Vec<String> {
+    let category = run.automation_details.id.rsplit_once('/').map_or("", |(category, _)| category);
+    let own_format = Format::parse(tool).map(|_| "sarif".to_owned());
+    let category = (!category.is_empty()).then(|| format!("category={category}"));
+    own_format.into_iter().chain(category).collect()
 }
 
 fn started_at(run: &Run<'_>) -> Option<i64> {
@@ -103,9 +107,8 @@ fn reported_asset(input: &Input<'_>, run: &Run<'_>) -> (Subject, Option<String>)
     {
         return (Subject::Image, Some(image));
     }
-    let provenance = run.version_control_provenance.iter();
+    let mut provenance = run.version_control_provenance.iter();
     let repository = provenance
-        .filter_map(|source| asset::repository(&source.repository_uri, asset_of::branch(input, &source.branch)))
-        .next();
+        .find_map(|source| asset::repository(&source.repository_uri, asset_of::branch(input, &source.branch)));
     (Subject::Repository, repository)
 }

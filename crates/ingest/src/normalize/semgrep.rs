@@ -1,6 +1,6 @@
 //! Semgrep JSON: weaknesses of code, and what its supply-chain and secrets rules find.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::Deserialize;
 use tributary_model::entity::vulnerability_id;
@@ -10,7 +10,7 @@ use tributary_model::sighting::{FindingClass, Location, Secret, Sighting, ToolSt
 
 use crate::event::{Events, Input, Rejection, code};
 use crate::normalize::asset_of::{self, Subject};
-use crate::normalize::lenient::{Entries, Flag, List, Number, Object, Text, first};
+use crate::normalize::lenient::{Entries, Flag, List, Object, Text, first};
 use crate::normalize::{advisory, code_evidence, cwe, package_of, secret_of, title};
 use crate::report::Report;
 
@@ -56,16 +56,35 @@ struct Found<'a> {
     check_id: Text<'a>,
     #[serde(borrow)]
     path: Text<'a>,
-    start: Object<Position>,
-    end: Object<Position>,
+    #[serde(borrow)]
+    start: Object<Position<'a>>,
+    #[serde(borrow)]
+    end: Object<Position<'a>>,
     #[serde(borrow)]
     extra: Object<Extra<'a>>,
 }
 
+impl Found<'_> {
+    fn key(&self) -> [&str; 6] {
+        let (start, end) = (&self.start, &self.end);
+        [&self.check_id, &self.path, &start.line, &start.col, &end.line, &end.col]
+    }
+}
+
+/// Kept as text: equal text is an equal place.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Position {
-    line: Number,
+struct Position<'a> {
+    #[serde(borrow)]
+    line: Text<'a>,
+    #[serde(borrow)]
+    col: Text<'a>,
+}
+
+impl Position<'_> {
+    fn line(&self) -> u32 {
+        self.line.parse().unwrap_or(0)
+    }
 }
 
 /// `fingerprint` is not read: anonymous users get the words `requires login` in its place, and it has the match's index in it.
@@ -139,7 +158,10 @@ pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
         return Err(Rejection::new(code::MALFORMED, "the object has no list of results, as every Semgrep report has"));
     }
     let asset = asset_of::choose(input, Subject::Repository, None)?;
-    let sightings: Vec<Sighting> = scan.results.iter().map(sighting).collect();
+    // Rules that are in several packs report the same match once for each.
+    let mut seen = HashSet::new();
+    let distinct = scan.results.iter().filter(|found| seen.insert(found.key()));
+    let sightings: Vec<Sighting> = distinct.map(sighting).collect();
     let mut classes: BTreeSet<FindingClass> = sightings.iter().map(|sighting| sighting.class).collect();
     classes.insert(FindingClass::Weakness);
     let report = Report {
@@ -158,7 +180,8 @@ pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
 impl Failure<'_> {
     /// Whether files or rules were left out. A file that parsed in part is a warning, which large repositories always have.
     fn is_partial(&self) -> bool {
-        self.level.eq_ignore_ascii_case("error") || ["Timeout", "OutOfMemory", "Fatal"].iter().any(|kind| self.kind.contains(kind))
+        self.level.eq_ignore_ascii_case("error")
+            || ["Timeout", "OutOfMemory", "Fatal"].iter().any(|kind| self.kind.contains(kind))
     }
 }
 
@@ -180,7 +203,7 @@ fn directories(scanned: &List<Text<'_>>) -> Vec<String> {
 
 fn sighting(found: &Found<'_>) -> Sighting {
     let extra = &found.extra;
-    let start_line = found.start.line.line();
+    let start_line = found.start.line();
     let mut cwes = Vec::new();
     extra.metadata.cwe.iter().for_each(|text| cwe::collect(text, true, &mut cwes));
     let base = Sighting {
@@ -192,7 +215,7 @@ fn sighting(found: &Found<'_>) -> Sighting {
         location: Some(Location {
             path: path::canonical(&found.path),
             start_line,
-            end_line: found.end.line.line().max(start_line),
+            end_line: found.end.line().max(start_line),
             ..Location::default()
         }),
         status: if extra.is_ignored.0 { ToolStatus::Dismissed } else { ToolStatus::Open },

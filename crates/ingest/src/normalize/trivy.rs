@@ -97,7 +97,13 @@ fn add_resource(input: &Input<'_>, scan: &Scan<'_>, cluster: &str, resource: &Re
             events.reports.len() - 1
         });
         let mut items = Vec::new();
-        add(&mut events.reports[index], std::slice::from_ref(outcome), &mut items, &address, &resource.metadata.os.family);
+        add(
+            &mut events.reports[index],
+            std::slice::from_ref(outcome),
+            &mut items,
+            &address,
+            &resource.metadata.os.family,
+        );
         let (asset, started_at) = (events.reports[index].asset.clone(), events.reports[index].started_at);
         push_inventory(input, events, &asset, started_at, items);
     }
@@ -121,8 +127,12 @@ fn add(report: &mut Report, outcomes: &[Outcome<'_>], items: &mut Vec<InventoryI
         let place = sight::Place { outcome, address, is_repository, distribution: family };
         sight::classes(outcome, &mut report.classes);
         let packages = sight::Packages::of(outcome);
-        report.sightings.extend(outcome.vulnerabilities.iter().map(|vuln| sight::vulnerability(&place, &packages, vuln)));
-        report.sightings.extend(outcome.modified.iter().filter_map(|modified| sight::modified(&place, &packages, modified)));
+        report
+            .sightings
+            .extend(outcome.vulnerabilities.iter().map(|vuln| sight::vulnerability(&place, &packages, vuln)));
+        report
+            .sightings
+            .extend(outcome.modified.iter().filter_map(|modified| sight::modified(&place, &packages, modified)));
         let failed = outcome.misconfigurations.iter().filter(|check| check.is_failed());
         report.sightings.extend(failed.map(|check| sight::misconfiguration(&place, check)));
         report.sightings.extend(outcome.secrets.iter().map(|secret| sight::secret(&place, secret)));
@@ -144,13 +154,12 @@ fn push_inventory(
         return;
     }
     let observed_at = started_at.unwrap_or_else(|| input.default_time());
-    match events.inventories.iter_mut().find(|inventory| inventory.asset == asset) {
-        Some(inventory) => inventory.items.extend(items),
-        None => {
-            let (asset, tool) = (asset.to_owned(), TOOL.to_owned());
-            events.inventories.push(InventoryReport { asset, tool, observed_at, items });
-        }
+    if let Some(inventory) = events.inventories.iter_mut().find(|inventory| inventory.asset == asset) {
+        inventory.items.extend(items);
+        return;
     }
+    let (asset, tool) = (asset.to_owned(), TOOL.to_owned());
+    events.inventories.push(InventoryReport { asset, tool, observed_at, items });
 }
 
 /// What the report says it is about. `ImageID` is the digest of the configuration, which nothing runs by: it comes last.
@@ -163,7 +172,8 @@ fn reported_asset(input: &Input<'_>, scan: &Scan<'_>) -> (Subject, Option<String
         }
         "aws_account" => (Subject::Running, Some(asset::cloud("aws", &scan.artifact_name))),
         "container_image" => {
-            let name = metadata.repo_tags.first().filter(|_| scan.artifact_name.is_empty()).unwrap_or(&scan.artifact_name);
+            let name =
+                metadata.repo_tags.first().filter(|_| scan.artifact_name.is_empty()).unwrap_or(&scan.artifact_name);
             let digests = metadata.repo_digests.iter().map(|digest| &**digest);
             (Subject::Image, asset_of::image(name, digests, &metadata.image_id))
         }

@@ -62,27 +62,33 @@ fn report(cluster: &str, resource: &Resource<'_>) -> Option<Report> {
     let body = &resource.report;
     let (class, asset, sightings) = match kind {
         "VulnerabilityReport" | "ClusterVulnerabilityReport" => {
-            let sightings = body.vulnerabilities.iter().map(|vulnerability| about.vulnerability(vulnerability)).collect();
+            let sightings =
+                body.vulnerabilities.iter().map(|vulnerability| about.vulnerability(vulnerability)).collect();
             (FindingClass::Vulnerability, about.image_or_workload(), sightings)
         }
         "ExposedSecretReport" => {
             let sightings = body.secrets.iter().map(secret).collect();
             (FindingClass::Secret, about.image_or_workload(), sightings)
         }
-        "ConfigAuditReport" | "ClusterConfigAuditReport" | "RbacAssessmentReport" | "ClusterRbacAssessmentReport"
-        | "InfraAssessmentReport" | "ClusterInfraAssessmentReport" => {
+        "ConfigAuditReport"
+        | "ClusterConfigAuditReport"
+        | "RbacAssessmentReport"
+        | "ClusterRbacAssessmentReport"
+        | "InfraAssessmentReport"
+        | "ClusterInfraAssessmentReport" => {
             let failed = body.checks.iter().filter(|check| !check.success.0);
             let sightings = failed.map(|check| misconfiguration(check, &about.address, "")).collect();
             (FindingClass::Misconfiguration, about.workload.clone(), sightings)
         }
-        "ClusterComplianceReport" => {
-            (FindingClass::Misconfiguration, asset_of::cluster(cluster), compliance(resource))
-        }
+        "ClusterComplianceReport" => (FindingClass::Misconfiguration, asset_of::cluster(cluster), compliance(resource)),
         _ => return None,
     };
     let mut scope = vec![kind.to_ascii_lowercase()];
     // Containers of one workload are scanned apart; the same image is the same scan wherever it runs.
-    let container = resource.metadata.label("container.name").filter(|_| asset == about.workload && class != FindingClass::Misconfiguration);
+    let container = resource
+        .metadata
+        .label("container.name")
+        .filter(|_| asset == about.workload && class != FindingClass::Misconfiguration);
     let benchmark = resource.metadata.name.given().filter(|_| kind == "ClusterComplianceReport");
     scope.extend(container.or(benchmark).map(str::to_owned));
     let times = [&*body.update_timestamp, &*resource.status.update_timestamp, &*resource.metadata.creation_timestamp];

@@ -68,7 +68,11 @@ pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
         if line.detector_name.is_empty() {
             if line.logger.is_empty() {
                 let at = format!("byte {}", lines.byte_offset());
-                return Err(Rejection::at(code::MALFORMED, "a line is no TruffleHog result: it has no DetectorName", at));
+                return Err(Rejection::at(
+                    code::MALFORMED,
+                    "a line is no TruffleHog result: it has no DetectorName",
+                    at,
+                ));
             }
             has_log = true;
             continue;
@@ -97,7 +101,8 @@ pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
 fn asset_of_place(input: &Input<'_>, place: &Place<'_>) -> Result<String, Rejection> {
     if let Some(image) = place.image.given() {
         let separator = if place.tag.starts_with("sha256:") { '@' } else { ':' };
-        let reference = if place.tag.is_empty() { image.to_owned() } else { format!("{image}{separator}{}", &*place.tag) };
+        let reference =
+            if place.tag.is_empty() { image.to_owned() } else { format!("{image}{separator}{}", &*place.tag) };
         return asset_of::choose(input, Subject::Image, asset::image(&reference));
     }
     let bucket = || place.bucket.given().map(|bucket| format!("other:s3/{bucket}"));
@@ -114,7 +119,12 @@ fn sighting(input: &Input<'_>, line: &Line<'_>, place: &Place<'_>) -> Sighting {
         title: title::line(first([&*line.detector_description, &*line.detector_name])),
         severity: if verified { Severity::Critical } else { Severity::Medium },
         confidence: if verified { Severity::High } else { Severity::Unknown },
-        location: Some(Location { path: path::canonical(&place.file), start_line, end_line: start_line, ..Location::default() }),
+        location: Some(Location {
+            path: path::canonical(&place.file),
+            start_line,
+            end_line: start_line,
+            ..Location::default()
+        }),
         secret: Some(secret_of::of(input, &line.raw, &line.detector_name, verified)),
         ..Sighting::default()
     }
@@ -155,7 +165,8 @@ mod tests {
     fn a_clean_scan_needs_its_log() {
         let log = r#"{"level":"info-0","ts":"2026-11-06T09:30:00Z","logger":"trufflehog","msg":"finished scanning"}"#;
         assert_eq!(fixture::report(Trufflehog, log, &fixture::repository()).sightings.len(), 0);
-        let reject = |body: &str| fixture::normalize(Trufflehog, body.as_bytes(), &fixture::repository()).unwrap_err().code;
+        let reject =
+            |body: &str| fixture::normalize(Trufflehog, body.as_bytes(), &fixture::repository()).unwrap_err().code;
         assert_eq!((reject("\n"), reject("{}")), (code::EMPTY, code::MALFORMED));
         assert_eq!(reject(&LINES[..LINES.len() / 2]), code::TRUNCATED);
     }

@@ -49,13 +49,20 @@ impl Element {
 /// # Errors
 /// Not well-formed, ends in the middle, or too deep.
 pub fn parse(format: &str, body: &[u8]) -> Result<Element, Rejection> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| Rejection::at(code::ENCODING, format!("the {format} report is not UTF-8"), format!("byte {}", error.valid_up_to())))?;
+    let text = std::str::from_utf8(body).map_err(|error| {
+        Rejection::at(
+            code::ENCODING,
+            format!("the {format} report is not UTF-8"),
+            format!("byte {}", error.valid_up_to()),
+        )
+    })?;
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Element> = Vec::new();
     loop {
         let at = reader.buffer_position();
-        let malformed = || Rejection::at(code::MALFORMED, format!("the {format} report is not well-formed XML"), format!("byte {at}"));
+        let malformed = || {
+            Rejection::at(code::MALFORMED, format!("the {format} report is not well-formed XML"), format!("byte {at}"))
+        };
         let closed = match reader.read_event().map_err(|_| malformed())? {
             Event::Start(start) if open.len() < DEPTH_MAX => {
                 open.push(element(&start));
@@ -80,12 +87,17 @@ pub fn parse(format: &str, body: &[u8]) -> Result<Element, Rejection> {
                 None
             }
             Event::Eof => {
-                return Err(Rejection::at(code::TRUNCATED, format!("the {format} report ends in the middle: send the whole file"), format!("byte {at}")));
+                return Err(Rejection::at(
+                    code::TRUNCATED,
+                    format!("the {format} report ends in the middle: send the whole file"),
+                    format!("byte {at}"),
+                ));
             }
             _ => None,
         };
         if let Some(mut element) = closed {
-            element.text = element.text.trim().to_owned();
+            let text = element.text.trim().to_owned();
+            element.text = text;
             match open.last_mut() {
                 Some(parent) => parent.children.push(element),
                 None => return Ok(element),
@@ -114,8 +126,15 @@ mod tests {
 
     #[test]
     fn a_tree_without_prefixes() {
-        let root = parse("X", br#"<?xml version="1.0"?><!-- c --><v:a x="1 &lt; 2"><b> t &amp; u </b><b/><c><![CDATA[<z>]]></c></v:a>"#).unwrap();
-        assert_eq!((root.name.as_str(), root.attribute("x"), root.text("b"), root.text("c")), ("a", "1 < 2", "t & u", "<z>"));
+        let root = parse(
+            "X",
+            br#"<?xml version="1.0"?><!-- c --><v:a x="1 &lt; 2"><b> t &amp; u </b><b/><c><![CDATA[<z>]]></c></v:a>"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (root.name.as_str(), root.attribute("x"), root.text("b"), root.text("c")),
+            ("a", "1 < 2", "t & u", "<z>")
+        );
         assert_eq!(root.children("b").count(), 2);
     }
 

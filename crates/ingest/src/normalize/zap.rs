@@ -55,6 +55,7 @@ struct Alert<'a> {
     #[serde(rename = "pluginid", borrow)]
     plugin: Text<'a>,
     #[serde(borrow)]
+    #[allow(clippy::struct_field_names)] // the name is the format's
     alert: Text<'a>,
     #[serde(borrow)]
     name: Text<'a>,
@@ -200,7 +201,11 @@ fn site_of(site: &Element) -> Site<'_> {
 }
 
 fn instance(instance: &Element) -> Instance<'_> {
-    Instance { uri: instance.text("uri").into(), method: instance.text("method").into(), param: instance.text("param").into() }
+    Instance {
+        uri: instance.text("uri").into(),
+        method: instance.text("method").into(),
+        param: instance.text("param").into(),
+    }
 }
 
 fn alert(item: &Element) -> Alert<'_> {

@@ -104,7 +104,7 @@ fn analytics(
     let mut clickhouse = config.clickhouse.clone();
     if !args.serve {
         // Nobody is told the address, so any free port will do, and a running `up` is not in the way.
-        clickhouse.listen = "127.0.0.1:0".to_owned();
+        "127.0.0.1:0".clone_into(&mut clickhouse.listen);
     }
     let source = Source {
         log: Arc::clone(&river.log),

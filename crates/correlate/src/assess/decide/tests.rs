@@ -106,6 +106,8 @@ fn f36_severity_tier_and_confidence_spread_the_bands() {
 
 #[test]
 fn the_coordinator_can_be_selected() {
+    assert!(Model::ALL.into_iter().all(|model| Model::parse(model.name()) == Some(model)));
+    assert_eq!(Model::parse("tributary-2"), None);
     let inputs = Inputs { kev: said(Some(true)), exploitation: said(Exploitation::Active), total: said(true), ..cve() };
     let decision = decide(Model::CisaCoordinator, &Inputs { tier: said(1), ..inputs });
     assert_eq!(decision.band, Band::Immediate);

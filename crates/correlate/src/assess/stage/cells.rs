@@ -171,7 +171,9 @@ impl Cells {
         (self.by_id.len(), total, largest)
     }
 
-    pub(super) fn commit(&mut self) {
+    /// Forgets the undo log; answers the components that have no finding any more.
+    pub(super) fn commit(&mut self) -> Vec<Arc<str>> {
+        let mut left = Vec::new();
         self.by_id.commit();
         self.homes.commit();
         for (component, id) in std::mem::take(&mut self.emptied) {
@@ -183,9 +185,11 @@ impl Cells {
                 if cells.is_empty() {
                     self.by_component.remove(&component);
                     self.names.remove(&component);
+                    left.push(component);
                 }
             }
         }
+        left
     }
 
     pub(super) fn rollback(&mut self) {

@@ -219,7 +219,8 @@ impl Assess {
         let ids = group.ids.iter().chain(&group.bundled);
         let intel = step.reader.intelligence(draft.view, self.known.kev_read, ids, draft.statements.to_vec());
         let confirmed = self.confirmed_by(&draft.findings[0].component, group.risk);
-        match snapshot::assess(group, draft.findings, confirmed, draft.around, &intel) {
+        let model = self.estate.model();
+        match snapshot::assess(model, group, draft.findings, confirmed, draft.around, &intel) {
             Some(risk) => Next::Present(Box::new(risk)),
             None => Next::Gone(Gone::Closed, Vec::new()),
         }

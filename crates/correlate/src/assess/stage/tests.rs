@@ -137,6 +137,10 @@ impl Harness {
     /// A new process: the changelogs are loaded, then the first settle.
     pub(super) fn restart(&mut self) -> Vec<Output> {
         self.stage = Assess::new(estate_of(&self.store));
+        self.reload()
+    }
+
+    pub(super) fn reload(&mut self) -> Vec<Output> {
         for (key, value) in self.findings.clone() {
             let message = self.message(Topic::Findings, &key, Some(value));
             self.stage.load(&message).unwrap();

@@ -17,14 +17,17 @@ fn reports() -> Vec<Report> {
 fn each_framework_is_a_scope() {
     let reports = reports();
     let scopes: Vec<_> = reports.iter().map(|r| (r.scope.join(","), r.classes.clone(), r.complete)).collect();
-    assert_eq!(scopes, [
-        ("terraform".to_owned(), vec![FindingClass::Misconfiguration], None),
-        ("kubernetes".to_owned(), vec![FindingClass::Misconfiguration], Some(false)),
-        ("dockerfile".to_owned(), vec![FindingClass::Misconfiguration], None),
-        ("secrets".to_owned(), vec![FindingClass::Secret], None),
-        ("sca_package".to_owned(), vec![FindingClass::Vulnerability], None),
-        ("sast_python".to_owned(), vec![FindingClass::Weakness], None),
-    ]);
+    assert_eq!(
+        scopes,
+        [
+            ("terraform".to_owned(), vec![FindingClass::Misconfiguration], None),
+            ("kubernetes".to_owned(), vec![FindingClass::Misconfiguration], Some(false)),
+            ("dockerfile".to_owned(), vec![FindingClass::Misconfiguration], None),
+            ("secrets".to_owned(), vec![FindingClass::Secret], None),
+            ("sca_package".to_owned(), vec![FindingClass::Vulnerability], None),
+            ("sast_python".to_owned(), vec![FindingClass::Weakness], None),
+        ]
+    );
     assert_eq!(reports[0].rules_enabled, ["CKV_AWS_18", "CKV_AWS_19", "CKV_AWS_20"]);
     assert!(reports[1].rules_enabled.is_empty(), "not known without passed checks");
     assert_eq!(reports[0].tool_version, "3.2.300");
@@ -51,7 +54,10 @@ fn resources_secrets_packages_and_code() {
     assert_eq!((secret.resource.as_str(), secret.secret.as_ref().unwrap().family.as_str()), ("", "aws-access-key"));
     let tar = &reports[4].sightings[0];
     let package = tar.package.as_ref().unwrap();
-    assert_eq!((tar.rule.as_str(), tar.cvss_score, tar.title.as_str()), ("CVE-2024-7001", Some(7.5), "CVE-2024-7001 in tar"));
+    assert_eq!(
+        (tar.rule.as_str(), tar.cvss_score, tar.title.as_str()),
+        ("CVE-2024-7001", Some(7.5), "CVE-2024-7001 in tar")
+    );
     assert_eq!((package.purl.as_str(), package.manifest_dir.as_str()), ("pkg:npm/tar", "web"));
     let code = reports[5].sightings[0].location.as_ref().unwrap();
     assert_eq!(code.line_hash, code_evidence::of("h = md5( x )").line_hash);
@@ -62,7 +68,8 @@ fn one_object_a_bare_summary_and_bad_input() {
     let one = r#"{"check_type":"terraform","results":{"failed_checks":[]},"summary":{}}"#;
     let report = fixture::report(Checkov, one, &fixture::repository());
     assert_eq!((report.complete, report.sightings.len()), (None, 0));
-    let bare = r#"{"passed":0,"failed":0,"skipped":0,"parsing_errors":0,"resource_count":0,"checkov_version":"3.2.300"}"#;
+    let bare =
+        r#"{"passed":0,"failed":0,"skipped":0,"parsing_errors":0,"resource_count":0,"checkov_version":"3.2.300"}"#;
     let report = fixture::report(Checkov, bare, &fixture::repository());
     assert_eq!((report.complete, report.tool_version.as_str()), (Some(false), "3.2.300"), "it looked at nothing");
     let reject = |body: &str, ext: &Extensions| fixture::normalize(Checkov, body.as_bytes(), ext).unwrap_err().code;

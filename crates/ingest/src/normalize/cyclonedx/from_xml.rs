@@ -2,8 +2,8 @@
 //! them, with other names.
 
 use super::shape::{
-    Affected, Analysis, Bom, Component, Dependency, Licence, LicenceChoice, Link, Metadata, Party, Property, Rating, Reference,
-    Tool, Tools, Version, Vulnerability,
+    Affected, Analysis, Bom, Component, Dependency, Licence, LicenceChoice, Link, Metadata, Party, Property, Rating,
+    Reference, Tool, Tools, Version, Vulnerability,
 };
 use crate::event::{Rejection, code};
 use crate::normalize::lenient::{List, Number, Object, Text};
@@ -89,13 +89,11 @@ fn component(element: &Element) -> Component<'_> {
 }
 
 fn licence(element: &Element) -> LicenceChoice<'_> {
-    match element.name.as_str() {
-        "expression" => LicenceChoice { expression: element.text.as_str().into(), ..LicenceChoice::default() },
-        _ => {
-            let license = Object(Licence { id: text(element, "id"), name: text(element, "name") });
-            LicenceChoice { license, ..LicenceChoice::default() }
-        }
+    if element.name == "expression" {
+        return LicenceChoice { expression: element.text.as_str().into(), ..LicenceChoice::default() };
     }
+    let license = Object(Licence { id: text(element, "id"), name: text(element, "name") });
+    LicenceChoice { license, ..LicenceChoice::default() }
 }
 
 /// Moves a copy of what the extension put into components to the list that newer versions have.

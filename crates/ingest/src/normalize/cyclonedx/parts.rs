@@ -48,11 +48,6 @@ impl<'b> Parts<'b> {
         self.all.is_empty()
     }
 
-    /// The components in the order of the BOM.
-    pub fn all(&self) -> &[&'b Component<'b>] {
-        &self.all
-    }
-
     /// The component that a reference names: within this BOM, or as a link into another, whose last part is the reference.
     pub fn find(&self, reference: &str) -> Option<&'b Component<'b>> {
         if let Some(component) = self.by_ref.get(reference) {
@@ -120,14 +115,21 @@ pub fn package(component: &Component<'_>, is_repository: bool) -> Package {
     package_of::set_source(&mut package, property("aquasecurity:trivy:SrcName"));
     if !package.is_os_package {
         let occurrence = component.evidence.occurrences.first().map_or("", |occurrence| &*occurrence.location);
-        let file = first([property("SrcFile"), property("aquasecurity:trivy:FilePath"), property("syft:location:0:path"), occurrence]);
+        let file = first([
+            property("SrcFile"),
+            property("aquasecurity:trivy:FilePath"),
+            property("syft:location:0:path"),
+            occurrence,
+        ]);
         package.file = path::canonical(file);
         if is_repository {
             path::directory(&package.file).clone_into(&mut package.manifest_dir);
         }
     }
     package.scope = match &*component.scope {
-        _ if property("cdx:npm:package:development") == "true" || property("cdx:composer:package:isDevRequirement") == "true" => {
+        _ if property("cdx:npm:package:development") == "true"
+            || property("cdx:composer:package:isDevRequirement") == "true" =>
+        {
             DependencyScope::Development
         }
         "required" => DependencyScope::Runtime,
@@ -144,11 +146,14 @@ fn item(component: &Component<'_>) -> Option<InventoryItem> {
     }
     let package = package(component, false);
     let licences = component.licenses.iter().filter_map(|choice| {
-        Some(first([&*choice.expression, &*choice.license.id, &*choice.license.name])).filter(|licence| !licence.is_empty())
+        Some(first([&*choice.expression, &*choice.license.id, &*choice.license.name]))
+            .filter(|licence| !licence.is_empty())
     });
     let occurrences = component.evidence.occurrences.iter().filter_map(|occurrence| occurrence.location.given());
     let own = component.properties.iter().filter(|_| !package.is_os_package);
-    let own = own.filter(|p| p.name.starts_with("syft:location:") && p.name.ends_with(":path") || *p.name == *"aquasecurity:trivy:FilePath");
+    let own = own.filter(|p| {
+        p.name.starts_with("syft:location:") && p.name.ends_with(":path") || *p.name == *"aquasecurity:trivy:FilePath"
+    });
     let mut files: Vec<String> = Vec::new();
     for file in occurrences.chain(own.filter_map(|property| property.value.given())) {
         let file = format!("/{}", path::canonical(file));

@@ -11,7 +11,12 @@ use crate::normalize::lenient::first;
 use crate::normalize::{advisory, cwe, package_of, title};
 
 /// The sightings of a vulnerability. One that names no component is about what the BOM describes.
-pub fn sightings(bom: &Bom<'_>, parts: &Parts<'_>, is_repository: bool, vulnerability: &Vulnerability<'_>) -> Vec<Sighting> {
+pub fn sightings(
+    bom: &Bom<'_>,
+    parts: &Parts<'_>,
+    is_repository: bool,
+    vulnerability: &Vulnerability<'_>,
+) -> Vec<Sighting> {
     let base = base(vulnerability);
     let affected = vulnerability.affects.iter().map(|affected| Some(package(parts, is_repository, affected)));
     let mut packages: Vec<Option<Package>> = affected.collect();
@@ -98,18 +103,17 @@ fn aliases(rule: &str, vulnerability: &Vulnerability<'_>) -> Vec<String> {
 }
 
 fn package(parts: &Parts<'_>, is_repository: bool, affected: &Affected<'_>) -> Package {
-    let mut package = match parts.find(&affected.target) {
-        Some(component) => {
-            Package { introduced_by: parts.path_to(component), ..parts::package(component, is_repository) }
-        }
-        None => {
-            let reference = parts::linked(&affected.target);
-            package_of::from_purl(&reference).unwrap_or_else(|| package_of::build("generic", "", &reference, ""))
-        }
+    let mut package = if let Some(component) = parts.find(&affected.target) {
+        Package { introduced_by: parts.path_to(component), ..parts::package(component, is_repository) }
+    } else {
+        let reference = parts::linked(&affected.target);
+        package_of::from_purl(&reference).unwrap_or_else(|| package_of::build("generic", "", &reference, ""))
     };
-    let versions = |status: &'static str| affected.versions.iter().filter(move |v| *v.status == *status).filter_map(|v| v.version.given());
+    let versions = |status: &'static str| {
+        affected.versions.iter().filter(move |v| *v.status == *status).filter_map(|v| v.version.given())
+    };
     if package.version.is_empty() {
-        package.version = versions("affected").chain(versions("")).next().unwrap_or_default().to_owned();
+        versions("affected").chain(versions("")).next().unwrap_or_default().clone_into(&mut package.version);
     }
     package.fixed_versions = versions("unaffected").map(str::to_owned).collect();
     package

@@ -1,9 +1,9 @@
 //! Analyses of a BOM → VEX facts about the product that it describes.
 
+use tributary_model::entity;
 use tributary_model::fact::{Attribute, Fact, value};
 use tributary_model::package;
 use tributary_model::time::Millis;
-use tributary_model::entity;
 
 use super::parts::{self, Parts};
 use super::shape::{Bom, Component};
@@ -23,12 +23,14 @@ pub fn facts(input: &Input<'_>, bom: &Bom<'_>, parts: &Parts<'_>, observed_at: O
         claims.observed_at = observed_at;
     }
     let described = product(&bom.metadata.component);
-    for vulnerability in bom.vulnerabilities.iter() {
+    for vulnerability in &bom.vulnerabilities {
         let Some(status) = status(&vulnerability.analysis.state) else { continue };
         let rule = sight::rule(vulnerability);
         let mut products: Vec<(String, String)> = match &described {
             Some(product) => vec![product.clone()],
-            None => vulnerability.affects.iter().filter_map(|affected| affected_product(parts, &affected.target)).collect(),
+            None => {
+                vulnerability.affects.iter().filter_map(|affected| affected_product(parts, &affected.target)).collect()
+            }
         };
         products.sort_unstable();
         products.dedup();
@@ -60,7 +62,7 @@ fn status(state: &str) -> Option<&'static str> {
 /// Identity and version of a component as a product: an image's digest needs no version.
 fn product(component: &Component<'_>) -> Option<(String, String)> {
     let digest = ImageReference::parse(&component.purl).digest;
-    let digest = [digest.as_str(), &*component.version].into_iter().filter_map(asset_of::digest_of).next();
+    let digest = [digest.as_str(), &*component.version].into_iter().find_map(asset_of::digest_of);
     if let Some(digest) = digest {
         return Some((digest.clone(), digest));
     }
@@ -70,11 +72,9 @@ fn product(component: &Component<'_>) -> Option<(String, String)> {
 }
 
 fn affected_product(parts: &Parts<'_>, reference: &str) -> Option<(String, String)> {
-    match parts.find(reference) {
-        Some(component) => product(component),
-        None => {
-            let parsed = package::parse(&parts::linked(reference))?;
-            Some((parsed.purl, parsed.version))
-        }
+    if let Some(component) = parts.find(reference) {
+        return product(component);
     }
+    let parsed = package::parse(&parts::linked(reference))?;
+    Some((parsed.purl, parsed.version))
 }

@@ -34,7 +34,10 @@ fn os_packages_have_their_source_and_the_best_cvss() {
     let report = fixture::report(Grype, IMAGE, &Extensions::default());
     let krb5 = &report.sightings[0];
     let package = krb5.package.as_ref().unwrap();
-    assert_eq!((package.purl.as_str(), package.source_purl.as_str()), ("pkg:deb/debian/libkrb5-3", "pkg:deb/debian/krb5"));
+    assert_eq!(
+        (package.purl.as_str(), package.source_purl.as_str()),
+        ("pkg:deb/debian/libkrb5-3", "pkg:deb/debian/krb5")
+    );
     assert!(package.wont_fix && package.file.is_empty());
     assert_eq!((krb5.cvss_score, krb5.severity), (Some(9.1), Severity::Information));
     assert_eq!((krb5.title.as_str(), &krb5.cwes[..]), ("krb5: a long line wraps", &[125][..]));
@@ -49,7 +52,8 @@ fn a_directory_keeps_the_manifest_directory() {
         {"vulnerability":{"id":"CVE-1-1","severity":"Low"},"artifact":{"name":"a","version":"1","type":"npm","locations":[{"path":"/api/package-lock.json"}]}}],
         "source":{"type":"directory","target":"."}}"#;
     let report = fixture::report(Grype, body, &fixture::repository());
-    let directories: Vec<_> = report.sightings.iter().map(|s| s.package.as_ref().unwrap().manifest_dir.as_str()).collect();
+    let directories: Vec<_> =
+        report.sightings.iter().map(|s| s.package.as_ref().unwrap().manifest_dir.as_str()).collect();
     assert_eq!(directories, ["web", "api"], "two manifests are two findings");
     assert_eq!(report.asset, "repo:github.com/acme/shop#main");
     let reject = fixture::normalize(Grype, body.as_bytes(), &Extensions::default()).unwrap_err();

@@ -1,4 +1,5 @@
 //! The parts of an OCSF event that are read, and the fields of Prowler's own JSON of version 3.
+#![allow(clippy::struct_field_names)] // the names are the format's
 
 use serde::Deserialize;
 

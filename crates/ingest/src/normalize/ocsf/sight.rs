@@ -40,15 +40,18 @@ pub fn vulnerabilities(event: &Event<'_>) -> Vec<Sighting> {
     let mut sightings = Vec::new();
     for vulnerability in &event.vulnerabilities {
         let sighting = vulnerability_base(event, vulnerability);
-        let packages = vulnerability.affected_packages.iter().map(|package| Sighting {
-            package: Some(affected(package)),
-            ..sighting.clone()
-        });
+        let packages = vulnerability
+            .affected_packages
+            .iter()
+            .map(|package| Sighting { package: Some(affected(package)), ..sighting.clone() });
         let code = vulnerability.affected_code.iter().map(|code| {
             let start_line = code.start_line.line();
             let path = path::canonical(&code.file.path);
             let end_line = code.end_line.line().max(start_line);
-            Sighting { location: Some(Location { path, start_line, end_line, ..Location::default() }), ..sighting.clone() }
+            Sighting {
+                location: Some(Location { path, start_line, end_line, ..Location::default() }),
+                ..sighting.clone()
+            }
         });
         let before = sightings.len();
         sightings.extend(packages.chain(code));
@@ -109,15 +112,12 @@ pub fn compliance(event: &Event<'_>) -> Vec<Sighting> {
         2 | 3 => Outcome::Failed,
         _ => Outcome::parse(first([&*event.compliance.status, &*event.status_code])),
     };
-    let closes = event.tool_status() == ToolStatus::Fixed;
     match outcome {
-        Outcome::Failed => {}
         // A control that passes now was a finding before: the event closes it.
-        Outcome::Passed => return on_resources(event, ToolStatus::Fixed),
-        Outcome::Manual if !closes => return Vec::new(),
-        Outcome::Manual => {}
+        Outcome::Passed => on_resources(event, ToolStatus::Fixed),
+        Outcome::Manual if event.tool_status() != ToolStatus::Fixed => Vec::new(),
+        Outcome::Failed | Outcome::Manual => on_resources(event, event.tool_status()),
     }
-    on_resources(event, event.tool_status())
 }
 
 fn on_resources(event: &Event<'_>, status: ToolStatus) -> Vec<Sighting> {
@@ -143,7 +143,8 @@ pub fn detections(event: &Event<'_>) -> Vec<Sighting> {
 }
 
 fn per_resource(event: &Event<'_>, sighting: Sighting) -> Vec<Sighting> {
-    let mut addresses: Vec<&str> = event.resources.iter().map(shape::Resource::address).filter(|a| !a.is_empty()).collect();
+    let mut addresses: Vec<&str> =
+        event.resources.iter().map(shape::Resource::address).filter(|a| !a.is_empty()).collect();
     addresses.dedup();
     if addresses.is_empty() {
         return vec![sighting];

@@ -20,7 +20,11 @@ fn prowler_is_a_scan_of_each_account() {
     assert_eq!(report.started_at, Some(1_793_957_400_000), "seconds where OCSF says milliseconds");
     let bucket = &report.sightings[0];
     assert_eq!((bucket.control.as_str(), bucket.resource.as_str()), ("s3-bucket-public-read", "arn:aws:s3:::logs"));
-    assert_eq!((bucket.status, bucket.severity), (ToolStatus::Open, Severity::Critical), "the word New beside the number of Suppressed");
+    assert_eq!(
+        (bucket.status, bucket.severity),
+        (ToolStatus::Open, Severity::Critical),
+        "the word New beside the number of Suppressed"
+    );
     assert_eq!(report.sightings[1].status, ToolStatus::Dismissed);
 }
 
@@ -40,15 +44,21 @@ fn other_products_send_alerts() {
         .iter()
         .flat_map(|report| {
             assert!(report.is_alert);
-            report.sightings.iter().map(|s| (report.asset.as_str(), report.tool.as_str(), s.class, s.rule.as_str(), s.status))
+            report
+                .sightings
+                .iter()
+                .map(|s| (report.asset.as_str(), report.tool.as_str(), s.class, s.rule.as_str(), s.status))
         })
         .collect();
-    assert_eq!(found, [
-        ("cloud:aws/111122223333", "guardwatch", FindingClass::Runtime, "Recon:EC2/PortProbe", ToolStatus::Open),
-        ("cloud:aws/111122223333", "security hub", FindingClass::Misconfiguration, "S3.2", ToolStatus::Open),
-        ("cloud:aws/111122223333", "security hub", FindingClass::Misconfiguration, "S3.8", ToolStatus::Fixed),
-        (image.as_str(), "inspector", FindingClass::Vulnerability, "CVE-2024-8001", ToolStatus::Fixed),
-    ]);
+    assert_eq!(
+        found,
+        [
+            ("cloud:aws/111122223333", "guardwatch", FindingClass::Runtime, "Recon:EC2/PortProbe", ToolStatus::Open),
+            ("cloud:aws/111122223333", "security hub", FindingClass::Misconfiguration, "S3.2", ToolStatus::Open),
+            ("cloud:aws/111122223333", "security hub", FindingClass::Misconfiguration, "S3.8", ToolStatus::Fixed),
+            (image.as_str(), "inspector", FindingClass::Vulnerability, "CVE-2024-8001", ToolStatus::Fixed),
+        ]
+    );
     let hub = &events.reports[1];
     assert_eq!(hub.sightings[0].control, "s3-bucket-public-read");
     let inspector = &events.reports[2].sightings[0];

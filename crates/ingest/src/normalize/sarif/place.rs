@@ -6,8 +6,14 @@ use super::shape::{ArtifactLocation, Run};
 use crate::normalize::image_reference::percent_decode;
 
 /// Directories in which hosted runners check out a repository; what follows is relative to its root. The star is one segment.
-const CHECKOUTS: [&str; 6] =
-    ["github/workspace", "home/runner/work/*/*", "builds/*/*", "home/vsts/work/1/s", "bitbucket/pipelines/agent/build", "__w/*/*"];
+const CHECKOUTS: [&str; 6] = [
+    "github/workspace",
+    "home/runner/work/*/*",
+    "builds/*/*",
+    "home/vsts/work/1/s",
+    "bitbucket/pipelines/agent/build",
+    "__w/*/*",
+];
 
 /// How deep bases may refer to bases; a cycle ends here.
 const BASES_MAX: usize = 8;

@@ -78,7 +78,8 @@ impl<'r> Rules<'r> {
             .iter()
             .find(|t| same(&t.guid, &named.guid) || same(&t.name, &named.name))
             .or_else(|| named.index.index().and_then(|index| taxonomies.get(index)));
-        let is_cwe = [&*named.name, taxonomy.map_or("", |t| &*t.name)].iter().any(|name| name.eq_ignore_ascii_case("cwe"));
+        let is_cwe =
+            [&*named.name, taxonomy.map_or("", |t| &*t.name)].iter().any(|name| name.eq_ignore_ascii_case("cwe"));
         let by_index = || Some(&*taxonomy?.taxa.get(reference.index.index()?)?.id);
         let id = reference.id.given().or_else(by_index).unwrap_or_default();
         cwe::collect(id, is_cwe, into);

@@ -1,4 +1,5 @@
 //! The parts of a SARIF log that are read, borrowed from its bytes.
+#![allow(clippy::struct_field_names)] // the names are the format's
 
 use serde::Deserialize;
 

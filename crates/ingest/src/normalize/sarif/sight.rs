@@ -7,7 +7,7 @@ use tributary_model::sighting::{FindingClass, Location, Package, Secret, Sightin
 
 use super::place::Roots;
 use super::rule::Rules;
-use super::shape::{self, Finding, Rule, Run};
+use super::shape::{self, Finding, Rule};
 use crate::event::Input;
 use crate::normalize::lenient::{List, first};
 use crate::normalize::{advisory, code_evidence, controls, package_of, secret_of, title};
@@ -15,7 +15,6 @@ use crate::normalize::{advisory, code_evidence, controls, package_of, secret_of,
 /// What the results of a run share.
 pub struct Context<'c> {
     pub input: &'c Input<'c>,
-    pub run: &'c Run<'c>,
     pub rules: &'c Rules<'c>,
     pub roots: &'c Roots<'c>,
     /// Tool name, lower case.
@@ -26,7 +25,8 @@ pub struct Context<'c> {
 
 const SECRET_TOOLS: [&str; 8] =
     ["gitleaks", "trufflehog", "detect-secrets", "whispers", "ggshield", "gitguardian", "secretlint", "betterleaks"];
-const PACKAGE_TOOLS: [&str; 7] = ["trivy", "grype", "osv-scanner", "snyk open source", "dependency-check", "anchore", "docker scout"];
+const PACKAGE_TOOLS: [&str; 7] =
+    ["trivy", "grype", "osv-scanner", "snyk open source", "dependency-check", "anchore", "docker scout"];
 
 /// What a tool looks for when a run shows nothing.
 pub fn usual_class(tool: &str) -> FindingClass {
@@ -37,14 +37,14 @@ pub fn usual_class(tool: &str) -> FindingClass {
     }
 }
 
-/// The sighting of a result; `None` for one that says nothing at all.
-pub fn sighting(context: &Context<'_>, result: &Finding<'_>) -> Option<Sighting> {
+/// The sightings of a result: one per location, since tools list the places of one flaw that each need a change. Packages are
+/// wherever they are found one thing. None for a result that says nothing at all.
+pub fn sightings(context: &Context<'_>, result: &Finding<'_>) -> Vec<Sighting> {
     let rule = context.rules.find(result);
     let rule_id = first([&*result.rule_id, &*result.rule.id, rule.map_or("", |rule| &*rule.id)]);
     let message = message(result, rule);
-    let place = result.locations.first();
-    if rule_id.is_empty() && message.is_empty() && place.is_none() {
-        return None;
+    if rule_id.is_empty() && message.is_empty() && result.locations.is_empty() {
+        return Vec::new();
     }
     let class = class(context, rule_id, rule);
     let base = Sighting {
@@ -53,17 +53,37 @@ pub fn sighting(context: &Context<'_>, result: &Finding<'_>) -> Option<Sighting>
         title: heading(class, &message, rule, rule_id),
         severity: severity(result, rule),
         cwes: context.rules.cwes(result, rule),
-        location: place.and_then(|place| location(context, result, place, class)),
         status: if result.is_suppressed() { ToolStatus::Dismissed } else { ToolStatus::Open },
         confidence: confidence(result, rule),
         ..Sighting::default()
     };
-    Some(match class {
-        FindingClass::Vulnerability | FindingClass::Malware => vulnerability(context, base, result, rule, &message),
+    let is_package = matches!(class, FindingClass::Vulnerability | FindingClass::Malware | FindingClass::Licence);
+    let places = result.locations.iter().take(if is_package { 1 } else { usize::MAX }).enumerate();
+    let sightings = places.map(|(index, place)| {
+        // The fingerprints of a result are those of its first location.
+        let declared = if index == 0 { declared_line_hash(result) } else { None };
+        let base = Sighting { location: location(context, place, class, declared), ..base.clone() };
+        classed(context, base, result, rule, Some(place), &message)
+    });
+    let sightings: Vec<Sighting> = sightings.collect();
+    if sightings.is_empty() { vec![classed(context, base, result, rule, None, &message)] } else { sightings }
+}
+
+/// The parts that only its class has.
+fn classed(
+    context: &Context<'_>,
+    base: Sighting,
+    result: &Finding<'_>,
+    rule: Option<&Rule<'_>>,
+    place: Option<&shape::Location<'_>>,
+    message: &str,
+) -> Sighting {
+    match base.class {
+        FindingClass::Vulnerability | FindingClass::Malware => vulnerability(context, base, result, rule, message),
         FindingClass::Secret => secret(context, base, place),
         FindingClass::Misconfiguration => misconfiguration(context, base),
         _ => base,
-    })
+    }
 }
 
 /// By the advisory id, by the tool, by the tag that Trivy gives; everything else is a weakness of code.
@@ -83,13 +103,8 @@ fn class(context: &Context<'_>, rule_id: &str, rule: Option<&Rule<'_>>) -> Findi
 /// The text of the result, or the rule's string with the arguments in it; links become their words.
 fn message(result: &Finding<'_>, rule: Option<&Rule<'_>>) -> String {
     let message = &result.message;
-    let text = match message.text.given() {
-        Some(text) => text,
-        None => {
-            let by_id = rule.and_then(|rule| rule.message_strings.get(&message.id));
-            by_id.map_or("", |string| &*string.text)
-        }
-    };
+    let of_rule = || rule.and_then(|rule| rule.message_strings.get(&message.id)).map_or("", |string| &*string.text);
+    let text = message.text.given().unwrap_or_else(of_rule);
     let mut text = without_links(text);
     for (index, argument) in message.arguments.iter().enumerate().take(16) {
         let hole = format!("{{{index}}}");
@@ -107,16 +122,13 @@ fn without_links(text: &str) -> String {
     while let Some(open) = rest.find('[') {
         let after = &rest[open + 1..];
         let link = after.find("](").and_then(|close| after[close..].find(')').map(|end| (close, close + end)));
-        match link.filter(|(close, _)| !after[..*close].contains('[')) {
-            Some((close, end)) => {
-                plain.push_str(&rest[..open]);
-                plain.push_str(&after[..close]);
-                rest = &after[end + 1..];
-            }
-            None => {
-                plain.push_str(&rest[..=open]);
-                rest = after;
-            }
+        if let Some((close, end)) = link.filter(|(close, _)| !after[..*close].contains('[')) {
+            plain.push_str(&rest[..open]);
+            plain.push_str(&after[..close]);
+            rest = &after[end + 1..];
+        } else {
+            plain.push_str(&rest[..=open]);
+            rest = after;
         }
     }
     plain.push_str(rest);
@@ -125,7 +137,8 @@ fn without_links(text: &str) -> String {
 
 /// The message of a secret may quote it: its rule describes it well enough.
 fn heading(class: FindingClass, message: &str, rule: Option<&Rule<'_>>, rule_id: &str) -> String {
-    let described = rule.map_or("", |rule| first([&*rule.short_description.text, &*rule.full_description.text, &*rule.name]));
+    let described =
+        rule.map_or("", |rule| first([&*rule.short_description.text, &*rule.full_description.text, &*rule.name]));
     let said = if class == FindingClass::Secret { "" } else { message };
     // Trivy's message is a list of `Name: value` lines; its rule has the one sentence.
     let said = if said.starts_with("Package: ") { "" } else { said };
@@ -165,7 +178,17 @@ fn confidence(result: &Finding<'_>, rule: Option<&Rule<'_>>) -> Severity {
     }
 }
 
-fn location(context: &Context<'_>, result: &Finding<'_>, place: &shape::Location<'_>, class: FindingClass) -> Option<Location> {
+fn declared_line_hash<'f>(result: &'f Finding<'_>) -> Option<&'f str> {
+    let named = |name: &str| name.split('/').next() == Some("primaryLocationLineHash");
+    result.partial_fingerprints.0.iter().find(|(name, _)| named(name))?.1.given()
+}
+
+fn location(
+    context: &Context<'_>,
+    place: &shape::Location<'_>,
+    class: FindingClass,
+    declared_line_hash: Option<&str>,
+) -> Option<Location> {
     let physical = &place.physical_location;
     let path = context.roots.path(&physical.artifact_location);
     let logical = place.logical_locations.first().unwrap_or(&place.logical_location);
@@ -175,18 +198,15 @@ fn location(context: &Context<'_>, result: &Finding<'_>, place: &shape::Location
     }
     let start_line = physical.region.start_line.line();
     // A hash without a key of what holds a secret could be searched for the secret.
-    let evidence = match class {
-        FindingClass::Secret => code_evidence::CodeEvidence::default(),
-        _ => code_evidence::of(first([&*physical.region.snippet.text, &*physical.context_region.snippet.text])),
-    };
-    let declared = result.partial_fingerprints.0.iter().find(|(name, _)| {
-        name.split('/').next() == Some("primaryLocationLineHash")
-    });
+    let is_secret = class == FindingClass::Secret;
+    let code = first([&*physical.region.snippet.text, &*physical.context_region.snippet.text]);
+    let evidence = if is_secret { code_evidence::CodeEvidence::default() } else { code_evidence::of(code) };
+    let declared = declared_line_hash.filter(|_| !is_secret);
     Some(Location {
         path,
         start_line,
         end_line: physical.region.end_line.line().max(start_line),
-        line_hash: declared.and_then(|(_, hash)| hash.given()).map_or(evidence.line_hash, str::to_owned),
+        line_hash: declared.map_or(evidence.line_hash, str::to_owned),
         snippet_hash: evidence.snippet_hash,
         enclosing,
     })
@@ -254,10 +274,12 @@ fn described(message: &str, package_in_rule: &str) -> Option<Package> {
     if let Some((before, after)) = message.split_once(" package: ") {
         let (ecosystem, _) = package_of::ecosystem_of(before.rsplit(' ').next().unwrap_or_default());
         let (found, rest) = after.split_once(',').unwrap_or((after, ""));
-        let version = rest.trim().strip_prefix("version ").and_then(|rest| rest.split_whitespace().next()).unwrap_or_default();
+        let version =
+            rest.trim().strip_prefix("version ").and_then(|rest| rest.split_whitespace().next()).unwrap_or_default();
         return Some(package_of::build(ecosystem, "", found, version));
     }
-    let mut package = (!name.is_empty()).then(|| package_of::build("generic", "", name, field("Installed Version: ")))?;
+    let mut package =
+        (!name.is_empty()).then(|| package_of::build("generic", "", name, field("Installed Version: ")))?;
     package.fixed_versions = package_of::versions(field("Fixed Version: "));
     Some(package)
 }
@@ -278,7 +300,8 @@ mod tests {
         assert_eq!(split_rule("CVE-2024-1-lib-ssl3"), ("CVE-2024-1", "lib-ssl3"));
         assert_eq!(split_rule("GHSA-aaaa-bbbb-cccc-tar"), ("GHSA-aaaa-bbbb-cccc", "tar"));
         assert_eq!(split_rule("CVE-2024-1"), ("CVE-2024-1", ""));
-        let package = described("A high vulnerability in deb package: libssl3, version 3.0 was found at: /x", "").unwrap();
+        let package =
+            described("A high vulnerability in deb package: libssl3, version 3.0 was found at: /x", "").unwrap();
         assert_eq!((package.purl.as_str(), package.version.as_str()), ("pkg:deb/libssl3", "3.0"));
         let package = described("Package: tar\nInstalled Version: 1\nFixed Version: 2, 3\n", "").unwrap();
         assert_eq!((package.name.as_str(), package.fixed_versions.len()), ("tar", 2));

@@ -38,14 +38,17 @@ fn a_run_is_a_scan_of_a_branch_and_category() {
 fn only_open_results_are_sightings_and_suppressed_ones_are_proposals() {
     let report = &reports()[0];
     let titles: Vec<_> = report.sightings.iter().map(|s| (s.title.as_str(), s.status)).collect();
-    assert_eq!(titles, [
-        ("Flows from a parameter.", ToolStatus::Open),
-        ("Variable tmp of load is never read.", ToolStatus::Open),
-        ("Query from input", ToolStatus::Open),
-        ("In an attribute", ToolStatus::Dismissed),
-        ("In review", ToolStatus::Open),
-        ("ranked", ToolStatus::Open),
-    ]);
+    assert_eq!(
+        titles,
+        [
+            ("Flows from a parameter.", ToolStatus::Open),
+            ("Variable tmp of load is never read.", ToolStatus::Open),
+            ("Query from input", ToolStatus::Open),
+            ("In an attribute", ToolStatus::Dismissed),
+            ("In review", ToolStatus::Open),
+            ("ranked", ToolStatus::Open),
+        ]
+    );
 }
 
 #[test]
@@ -82,17 +85,24 @@ fn secrets_and_packages_keep_their_class() {
     assert!(secret.secret.as_ref().unwrap().hmac.starts_with("hmac-"));
     assert_eq!(secret.location.as_ref().unwrap().line_hash, "");
     let package = &reports[2].sightings[0];
-    assert_eq!((package.class, package.rule.as_str(), package.cvss_score), (FindingClass::Vulnerability, "CVE-2024-3001", Some(9.1)));
+    assert_eq!(
+        (package.class, package.rule.as_str(), package.cvss_score),
+        (FindingClass::Vulnerability, "CVE-2024-3001", Some(9.1))
+    );
     assert_eq!(package.title, "tar: path traversal");
     let package = package.package.as_ref().unwrap();
-    assert_eq!((package.name.as_str(), package.version.as_str(), package.manifest_dir.as_str()), ("tar", "6.0.0", "web"));
+    assert_eq!(
+        (package.name.as_str(), package.version.as_str(), package.manifest_dir.as_str()),
+        ("tar", "6.0.0", "web")
+    );
     assert_eq!(package.fixed_versions, ["6.1.0"]);
 }
 
 #[test]
 fn a_run_without_results_is_partial_and_a_log_without_runs_is_nothing() {
     let ext = fixture::repository();
-    let run = |results: &str| format!(r#"{{"version":"2.1.0","runs":[{{"tool":{{"driver":{{"name":"T"}}}}{results}}}]}}"#);
+    let run =
+        |results: &str| format!(r#"{{"version":"2.1.0","runs":[{{"tool":{{"driver":{{"name":"T"}}}}{results}}}]}}"#);
     assert_eq!(fixture::report(Sarif, &run(""), &ext).complete, Some(false));
     assert_eq!(fixture::report(Sarif, &run(r#","results":[]"#), &ext).complete, None);
     let reject = |body: &str, ext: &Extensions| fixture::normalize(Sarif, body.as_bytes(), ext).unwrap_err().code;
@@ -111,10 +121,23 @@ fn an_image_is_named_by_trivys_properties() {
         "5e".repeat(32)
     );
     let report = fixture::report(Sarif, &body, &fixture::repository());
-    assert_eq!((report.asset, report.classes), (
-        format!("image:sha256:{digest}"),
-        vec![FindingClass::Vulnerability],
-    ));
+    assert_eq!((report.asset, report.classes), (format!("image:sha256:{digest}"), vec![FindingClass::Vulnerability],));
+}
+
+#[test]
+fn each_place_of_a_result_is_a_sighting_of_its_own() {
+    let body = r#"{"runs":[{"tool":{"driver":{"name":"Grype"}},"results":[{"ruleId":"r","message":{"text":"m"},
+        "partialFingerprints":{"primaryLocationLineHash":"abc:1"},"locations":[
+        {"physicalLocation":{"artifactLocation":{"uri":"a.js"},"region":{"startLine":1}}},
+        {"physicalLocation":{"artifactLocation":{"uri":"b.js"},"region":{"startLine":2,"snippet":{"text":"x"}}}}]}]}]}"#;
+    let report = fixture::report(Sarif, body, &fixture::repository());
+    let hashes: Vec<_> =
+        report.sightings.iter().map(|s| s.location.clone().unwrap()).map(|l| (l.path, l.line_hash)).collect();
+    assert_eq!(
+        hashes,
+        [("a.js".to_owned(), "abc:1".to_owned()), ("b.js".to_owned(), code_evidence::of("x").line_hash)]
+    );
+    assert_eq!(report.scope, ["sarif"], "apart from the tool's own format");
 }
 
 #[test]

@@ -38,10 +38,16 @@ fn secrets_and_dependencies_have_their_own_class() {
     let report = fixture::report(Semgrep, SCAN, &fixture::repository());
     let secret = &report.sightings[2];
     assert!(secret.secret.as_ref().unwrap().verified);
-    assert_eq!((secret.title.as_str(), secret.location.as_ref().unwrap().line_hash.as_str()), ("generic.secrets.aws-key", ""));
+    assert_eq!(
+        (secret.title.as_str(), secret.location.as_ref().unwrap().line_hash.as_str()),
+        ("generic.secrets.aws-key", "")
+    );
     let lodash = &report.sightings[3];
     let package = lodash.package.as_ref().unwrap();
-    assert_eq!((lodash.class, lodash.rule.as_str(), lodash.reachable), (FindingClass::Vulnerability, "CVE-2020-8203", Some(true)));
+    assert_eq!(
+        (lodash.class, lodash.rule.as_str(), lodash.reachable),
+        (FindingClass::Vulnerability, "CVE-2020-8203", Some(true))
+    );
     assert_eq!((package.purl.as_str(), package.manifest_dir.as_str()), ("pkg:npm/lodash", "web"));
     assert_eq!(package.fixed_versions, ["4.17.19"]);
 }

@@ -6,9 +6,7 @@ use tributary_model::entity::vulnerability_id;
 use tributary_model::observation::InventoryItem;
 use tributary_model::path;
 use tributary_model::severity::Severity;
-use tributary_model::sighting::{
-    DependencyScope, FindingClass, Location, Package, Secret, Sighting, ToolStatus,
-};
+use tributary_model::sighting::{DependencyScope, FindingClass, Location, Package, Secret, Sighting, ToolStatus};
 
 use super::shape;
 use crate::normalize::cvss_pick::CvssPick;
@@ -134,10 +132,8 @@ pub fn vulnerability(place: &Place<'_>, packages: &Packages<'_>, vuln: &shape::V
 /// A vulnerability that was suppressed in the tool: a proposal, not silence.
 pub fn modified(place: &Place<'_>, packages: &Packages<'_>, modified: &shape::Modified<'_>) -> Option<Sighting> {
     let is_vulnerability = &*modified.kind == "vulnerability" && !modified.finding.id.is_empty();
-    is_vulnerability.then(|| Sighting {
-        status: ToolStatus::Dismissed,
-        ..vulnerability(place, packages, &modified.finding)
-    })
+    is_vulnerability
+        .then(|| Sighting { status: ToolStatus::Dismissed, ..vulnerability(place, packages, &modified.finding) })
 }
 
 fn package(place: &Place<'_>, vuln: &shape::Vulnerability<'_>) -> Package {
@@ -256,7 +252,7 @@ pub fn licence(place: &Place<'_>, licence: &shape::Licence<'_>) -> Sighting {
         };
         let mut package = package_of::build(ecosystem, &distribution, name, "");
         if place.is_repository {
-            package.manifest_dir = path::directory(&file).to_owned();
+            path::directory(&file).clone_into(&mut package.manifest_dir);
         }
         package.file.clone_from(&file);
         package
@@ -267,7 +263,8 @@ pub fn licence(place: &Place<'_>, licence: &shape::Licence<'_>) -> Sighting {
         rule: licence.name.to_string(),
         title: title::line(&format!("{} licence of {holder}", licence.name.given().unwrap_or("unknown"))),
         severity: Severity::parse(&licence.severity),
-        location: (package.is_none() && !file.is_empty()).then(|| Location { path: file.clone(), ..Location::default() }),
+        location: (package.is_none() && !file.is_empty())
+            .then(|| Location { path: file.clone(), ..Location::default() }),
         package,
         ..Sighting::default()
     }

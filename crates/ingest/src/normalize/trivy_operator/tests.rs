@@ -17,15 +17,21 @@ fn each_custom_resource_is_a_scan_of_its_own() {
     let events = fixture::normalize(TrivyOperator, KINDS.as_bytes(), &cluster()).unwrap();
     let image = format!("image:sha256:{}", "8c".repeat(32));
     let web = "workload:prod-eu/shop/deployment/web";
-    let reports: Vec<_> =
-        events.reports.iter().map(|report| (report.asset.as_str(), report.scope.join(" "), report.sightings.len())).collect();
-    assert_eq!(reports, [
-        (web, "vulnerabilityreport app".to_owned(), 1),
-        (image.as_str(), "vulnerabilityreport".to_owned(), 1),
-        (web, "configauditreport".to_owned(), 1),
-        (web, "exposedsecretreport app".to_owned(), 1),
-        ("cloud:kubernetes/prod-eu", "clustercompliancereport cis".to_owned(), 1),
-    ]);
+    let reports: Vec<_> = events
+        .reports
+        .iter()
+        .map(|report| (report.asset.as_str(), report.scope.join(" "), report.sightings.len()))
+        .collect();
+    assert_eq!(
+        reports,
+        [
+            (web, "vulnerabilityreport app".to_owned(), 1),
+            (image.as_str(), "vulnerabilityreport".to_owned(), 1),
+            (web, "configauditreport".to_owned(), 1),
+            (web, "exposedsecretreport app".to_owned(), 1),
+            ("cloud:kubernetes/prod-eu", "clustercompliancereport cis".to_owned(), 1),
+        ]
+    );
     assert_eq!(events.reports[0].started_at, Some(1_793_957_400_000));
     assert_eq!(events.reports[0].tool_version, "0.60.0");
 }

@@ -21,18 +21,28 @@ const JSON: &str = r#"{"@programName":"ZAP","@version":"2.15.0","@generated":"Fr
 #[test]
 fn xml_and_json_say_the_same() {
     let ext = Extensions::default();
-    assert_eq!(fixture::normalize(Zap, XML.as_bytes(), &ext).unwrap(), fixture::normalize(Zap, JSON.as_bytes(), &ext).unwrap());
+    assert_eq!(
+        fixture::normalize(Zap, XML.as_bytes(), &ext).unwrap(),
+        fixture::normalize(Zap, JSON.as_bytes(), &ext).unwrap()
+    );
 }
 
 #[test]
 fn an_alert_is_one_sighting_per_endpoint_and_parameter() {
     let events = fixture::normalize(Zap, XML.as_bytes(), &Extensions::default()).unwrap();
     let assets: Vec<_> = events.reports.iter().map(|r| (r.asset.as_str(), r.sightings.len())).collect();
-    assert_eq!(assets, [("web:https://shop.example", 3), ("web:http://api.shop.example:8080", 0)], "a clean site is a scan");
+    assert_eq!(
+        assets,
+        [("web:https://shop.example", 3), ("web:http://api.shop.example:8080", 0)],
+        "a clean site is a scan"
+    );
     let report = &events.reports[0];
     assert_eq!((report.started_at, report.tool_version.as_str()), (Some(1_793_957_400_000), "2.15.0"));
     let endpoints: Vec<_> = report.sightings.iter().map(|s| s.endpoint.clone().unwrap()).collect();
-    assert_eq!((endpoints[0].method.as_str(), endpoints[0].path_template.as_str(), endpoints[0].parameter.as_str()), ("GET", "/orders/{}", "q"));
+    assert_eq!(
+        (endpoints[0].method.as_str(), endpoints[0].path_template.as_str(), endpoints[0].parameter.as_str()),
+        ("GET", "/orders/{}", "q")
+    );
     assert_eq!(endpoints[1].method, "POST");
     assert_eq!((report.sightings[0].severity, report.sightings[0].cwes.as_slice()), (Severity::High, &[89][..]));
     let noted = &report.sightings[2];

@@ -136,6 +136,24 @@ fn i2_what_was_applied_before_changes_nothing() {
 }
 
 #[test]
+fn another_model_is_a_sweep_that_emits_the_differences() {
+    let mut harness = plain_run();
+    harness.know("component:shop", catalogue(4, "team-shop"));
+    harness.send(&[finding(9, REPO, "trivy", vulnerability("CVE-2024-9", "pkg:npm/y@1.0.0"))]);
+    let before = harness.open()["CVE-2024-9"].clone();
+    let estate = Estate::new(Arc::clone(&harness.store), Arc::new(Graph::new(Arc::clone(&harness.store))));
+    harness.stage = Assess::new(Arc::new(estate.with_model(crate::assess::decide::Model::CisaCoordinator)));
+    harness.reload();
+    let after = harness.open()["CVE-2024-9"].clone();
+    assert_eq!(
+        (before.model_version.as_str(), after.model_version.as_str()),
+        ("tributary-1", "cisa-coordinator-2.0.3")
+    );
+    assert_eq!((after.risk, after.revision), (before.risk, before.revision + 1));
+    harness.check_invariants();
+}
+
+#[test]
 fn an_open_risk_whose_findings_are_gone_is_closed_by_a_restart() {
     let mut harness = Harness::new();
     harness.send(&[finding(1, REPO, "trivy", vulnerability("CVE-2024-1", "pkg:npm/ws@1.0.0"))]);
