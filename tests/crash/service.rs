@@ -1,5 +1,6 @@
 //! A real `tributary up` as a child process, and the estate's records as HTTP requests.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -62,9 +63,13 @@ pub struct Service {
 impl Service {
     /// Starts one over this directory and waits until it serves and is ready.
     pub fn start(directory: &Path) -> Self {
+        // One key for every directory: ids of secrets are HMACs under it.
+        let data = directory.join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        std::fs::write(data.join("secret.key"), "07".repeat(32)).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_tributary"))
             .args(["--log", "warn", "up", "--no-engine", "--listen", "127.0.0.1:0", "--data"])
-            .arg(directory.join("data"))
+            .arg(&data)
             .current_dir(directory)
             .stderr(Stdio::piped())
             .spawn()
@@ -129,6 +134,19 @@ impl Service {
         let mut text = String::new();
         response.into_body().into_reader().read_to_string(&mut text).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The latest record of every key of a compacted topic: earlier ones may be read, and tombstones end a key.
+    pub fn latest(&self, topic: &str) -> BTreeMap<String, Value> {
+        let mut latest = BTreeMap::new();
+        for line in self.tail(topic) {
+            let key = line["key"].as_str().unwrap().to_owned();
+            match &line["value"] {
+                Value::Null => drop(latest.remove(&key)),
+                value => drop(latest.insert(key, value.clone())),
+            }
+        }
+        latest
     }
 
     /// kill -9.

@@ -248,9 +248,11 @@ impl Absent {
         if !ids.is_empty() {
             let is_named = ids.iter().any(|id| risk.name == **id);
             let on_branch = self.branch.as_ref().is_none_or(|branch| {
-                risk.evidence
-                    .iter()
-                    .any(|e| e.counts && e.asset.ends_with(&format!("#{branch}")) && e.state == tributary_model::finding::FindingState::Active)
+                risk.evidence.iter().any(|e| {
+                    e.counts
+                        && e.asset.ends_with(&format!("#{branch}"))
+                        && e.state == tributary_model::finding::FindingState::Active
+                })
             });
             let in_environment = self.env.as_ref().is_none_or(|env| risk.environments.contains(env));
             return is_named && on_branch && in_environment;

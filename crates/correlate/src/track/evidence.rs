@@ -57,13 +57,14 @@ pub(super) fn see(tracked: &mut TrackedFinding, sighting: &Sighting, by: &Saying
         claim.scan_id.clone_from(&old.scan_id);
         claim.observed_at = old.observed_at;
     }
+    let mut is_news = tracked.claims[at] != claim;
     tracked.claims[at] = claim;
     let count = tracked.sighting.count;
-    show(tracked, sighting, by.tool);
+    is_news |= show(tracked, sighting, by.tool);
     if sighting.class == FindingClass::Runtime {
         tracked.sighting.count = count.saturating_add(if is_later { sighting.count.max(1) } else { 0 });
     }
-    if *by.cause != Origin::default() {
+    if is_news && *by.cause != Origin::default() {
         tracked.cause = by.cause.clone();
     }
 }
@@ -120,22 +121,29 @@ fn says_the_same(old: &ToolClaim, new: &ToolClaim) -> bool {
     undated == *old
 }
 
-/// Keeps the richest sighting as evidence; its own tool renews it, another one replaces it only by saying more.
-fn show(tracked: &mut TrackedFinding, sighting: &Sighting, tool: &str) {
+/// Keeps the richest sighting as evidence; its own tool renews it, another one replaces it only by saying more. Answers
+/// whether anything is shown differently now.
+fn show(tracked: &mut TrackedFinding, sighting: &Sighting, tool: &str) -> bool {
     let is_own = tracked.sighting_tool.is_empty() || tracked.sighting_tool == tool;
     let is_orphaned = !tracked.claims.iter().any(|claim| claim.present && claim.tool == tracked.sighting_tool);
     let revoked = is_revoked(&tracked.sighting);
+    let mut is_news = false;
     // Words that it is gone describe nothing new; taking them as the description would let two tools take turns.
     let describes = sighting.status != ToolStatus::Fixed || tracked.sighting_tool.is_empty();
     if describes && (is_own || is_orphaned || richness(sighting) > richness(&tracked.sighting)) {
-        tracked.sighting = canonical(sighting.clone());
+        let described = canonical(sighting.clone());
+        is_news = described != tracked.sighting || tracked.sighting_tool != tool;
+        tracked.sighting = described;
         tool.clone_into(&mut tracked.sighting_tool);
     }
     // A tool that merely sees the text of a revoked secret knows nothing about its revocation; one that tried it does.
     let is_live = sighting.secret.as_ref().is_some_and(|secret| secret.verified && !secret.revoked);
     if let Some(secret) = &mut tracked.sighting.secret {
-        secret.revoked = (revoked || is_revoked(sighting)) && !is_live;
+        let is_revoked = (revoked || is_revoked(sighting)) && !is_live;
+        is_news |= secret.revoked != is_revoked;
+        secret.revoked = is_revoked;
     }
+    is_news
 }
 
 /// Whether the secret of a sighting is known not to work any more.
