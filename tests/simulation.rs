@@ -27,8 +27,9 @@ fn the_invariants_hold_whatever_goes_wrong() {
     let seeds: Vec<u64> = chosen.map_or_else(|| (0..SEEDS).collect(), |seed| vec![seed]);
     let failures: Vec<String> = std::thread::scope(|scope| {
         let share = |first: u64| seeds.iter().copied().filter(move |seed| seed % THREADS == first);
-        let threads: Vec<_> =
-            (0..THREADS).map(|first| scope.spawn(move || share(first).filter_map(failure).collect::<Vec<_>>())).collect();
+        let threads: Vec<_> = (0..THREADS)
+            .map(|first| scope.spawn(move || share(first).filter_map(failure).collect::<Vec<_>>()))
+            .collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("a seed must not panic")).collect()
     });
     let first: Vec<&String> = failures.iter().take(3).collect();

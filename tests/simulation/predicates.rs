@@ -85,7 +85,10 @@ pub fn i5_i6(outcome: &Outcome) -> Verdict {
 /// I3, and I7 for the ids in it: the open risks are those of the other run.
 pub fn i3(ours: &Outcome, theirs: &Outcome) -> Verdict {
     let view = |outcome: &Outcome| -> BTreeMap<_, _> {
-        outcome.open().map(|risk| ((risk.component.clone(), risk.name.clone(), risk.risk), invariants::i3_view(risk))).collect()
+        outcome
+            .open()
+            .map(|risk| ((risk.component.clone(), risk.name.clone(), risk.risk), invariants::i3_view(risk)))
+            .collect()
     };
     agree("I3", &view(ours), &view(theirs))
 }
@@ -103,8 +106,12 @@ pub fn i7(ours: &Outcome, theirs: &Outcome) -> Verdict {
     let tickets = |outcome: &Outcome| -> BTreeMap<_, _> {
         let open = outcome.tickets.iter().filter(|(_, ticket)| ticket.state == TicketState::Open);
         open.map(|(key, ticket)| {
-            let risks: BTreeSet<RiskId> =
-                ticket.risks.iter().filter(|risk| risk.state == tributary_model::risk::RiskState::Open).map(|risk| risk.risk).collect();
+            let risks: BTreeSet<RiskId> = ticket
+                .risks
+                .iter()
+                .filter(|risk| risk.state == tributary_model::risk::RiskState::Open)
+                .map(|risk| risk.risk)
+                .collect();
             (key.clone(), (risks, ticket.band, ticket.owner.clone(), ticket.fix.clone()))
         })
         .collect()
@@ -141,7 +148,10 @@ pub fn i9(outcome: &Outcome, workload: &Workload) -> Verdict {
         let counting = risk.evidence.iter().filter(|evidence| evidence.counts);
         let first = counting.filter_map(|evidence| starts.get(&evidence.finding)).min();
         holds(first.is_some_and(|first| risk.clock_start <= *first), || {
-            format!("I9: the clock of {} in {} started at {}, not {first:?}", risk.name, risk.component, risk.clock_start)
+            format!(
+                "I9: the clock of {} in {} started at {}, not {first:?}",
+                risk.name, risk.component, risk.clock_start
+            )
         })?;
     }
     Ok(())
@@ -149,7 +159,16 @@ pub fn i9(outcome: &Outcome, workload: &Workload) -> Verdict {
 
 /// I2: the latest of every compacted topic, and how much was ever said.
 pub fn said(world: &World) -> (Vec<Vec<(String, Vec<u8>)>>, usize) {
-    let topics = [Topic::Context, Topic::Intel, Topic::Tracked, Topic::Scans, Topic::Findings, Topic::Risks, Topic::Remedies, Topic::Tickets];
+    let topics = [
+        Topic::Context,
+        Topic::Intel,
+        Topic::Tracked,
+        Topic::Scans,
+        Topic::Findings,
+        Topic::Risks,
+        Topic::Remedies,
+        Topic::Tickets,
+    ];
     let latest = topics.into_iter().map(|topic| {
         let pairs = world.latest(topic).into_iter();
         pairs.map(|(key, value)| (format!("{topic} {}", String::from_utf8_lossy(&key)), value.to_vec())).collect()

@@ -56,7 +56,8 @@ pub fn workload(seed: u64, settled: bool) -> Workload {
     let made = Workload { batches: Vec::new(), scans: Vec::new(), first_seen: BTreeMap::new(), all_fixed: Vec::new() };
     let mut author =
         Author { rng: Rng::new(seed ^ 0xEA7), at: T0 - 20 * DAY, batch: Vec::new(), late: Vec::new(), made };
-    let mut context: Vec<Vec<Fact>> = vec![author.catalogue(settled), author.builds(), author.deployments(), author.intelligence()];
+    let mut context: Vec<Vec<Fact>> =
+        vec![author.catalogue(settled), author.builds(), author.deployments(), author.intelligence()];
     author.rng.shuffle(&mut context);
     for round in 0..ROUNDS {
         // Context may come before, between or after what it explains.
@@ -97,13 +98,14 @@ impl Author {
                 _ => "kubernetes:eu",
             }
             .to_owned(),
-            observed_at: self.tick(),
+            observed_at: self.at,
             expires_at: None,
             origin: Origin::default(),
         }
     }
 
     fn catalogue(&mut self, settled: bool) -> Vec<Fact> {
+        self.tick();
         let mut facts = Vec::new();
         for (component, tier, repo) in [("shop", 1, REPOS[0]), ("pay", 2, REPOS[2])] {
             let name = entity::component(component);
@@ -120,6 +122,7 @@ impl Author {
     }
 
     fn builds(&mut self) -> Vec<Fact> {
+        self.tick();
         let mut facts = Vec::new();
         for (image, repo) in [(asset(3), REPOS[0]), (asset(4), REPOS[2])] {
             let built = value::BuiltFrom { repo: repo.to_owned(), branch: "main".to_owned(), ..Default::default() };
@@ -129,6 +132,7 @@ impl Author {
     }
 
     fn deployments(&mut self) -> Vec<Fact> {
+        self.tick();
         let mut facts = Vec::new();
         for (name, image, environment) in [("shop", asset(3), "production"), ("pay", asset(4), "staging")] {
             let labels: value::Labels = [("app".to_owned(), name.to_owned())].into();
@@ -146,6 +150,7 @@ impl Author {
 
     /// An alias pair, a bundle, a likely one, and a catalogue of exploited ones that names none of ours yet.
     fn intelligence(&mut self) -> Vec<Fact> {
+        self.tick();
         let epss = value::Epss { score_ppm: 730_000, percentile_ppm: 980_000, ..Default::default() };
         let kev = value::Kev { date_added: "2026-08-01".to_owned(), ..Default::default() };
         vec![
@@ -159,6 +164,7 @@ impl Author {
 
     /// KEV names one of ours; a maker says that another one does not matter.
     fn late_news(&mut self) {
+        self.tick();
         let kev = value::Kev { date_added: "2026-09-20".to_owned(), ransomware: true, ..Default::default() };
         let vex = value::Vex {
             status: "not_affected".to_owned(),
@@ -175,11 +181,13 @@ impl Author {
 
     /// A repository moves to another component; one component changes hands.
     fn take_over(&mut self, settled: bool) {
-        let mut retraction = self.fact("component:shop", Attribute::Source, MOVING, &"");
-        retraction.value = String::new();
+        self.tick();
+        // A newer word of one asserter replaces all its older ones about the attribute.
+        let left = self.fact("component:shop", Attribute::Source, REPOS[0], &"");
+        let kept = self.fact("component:pay", Attribute::Source, REPOS[2], &"");
         let taken = self.fact("component:pay", Attribute::Source, MOVING, &"");
         let owner = self.fact("component:shop", Attribute::Owner, "", &"team-new");
-        self.say(if settled { vec![owner] } else { vec![retraction, taken, owner] });
+        self.say(if settled { vec![owner] } else { vec![left, kept, taken, owner] });
     }
 
     fn say(&mut self, facts: Vec<Fact>) {
