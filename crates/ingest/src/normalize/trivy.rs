@@ -71,7 +71,7 @@ fn artifact(input: &Input<'_>, scan: &Scan<'_>) -> Result<Events, Rejection> {
 fn cluster(input: &Input<'_>, scan: &Scan<'_>) -> Events {
     let cluster = workload_name::cluster(input, Some(&scan.cluster_name));
     let mut events = Events::default();
-    let sections = [&scan.resources, &scan.vulnerabilities, &scan.misconfigurations];
+    let sections = [&scan.resources, &scan.findings, &scan.vulnerabilities, &scan.misconfigurations];
     for resource in sections.into_iter().flatten() {
         add_resource(input, scan, &cluster, resource, &mut events);
     }

@@ -26,6 +26,8 @@ pub struct Scan<'a> {
     #[serde(borrow)]
     pub resources: List<Resource<'a>>,
     #[serde(borrow)]
+    pub findings: List<Resource<'a>>,
+    #[serde(borrow)]
     pub vulnerabilities: List<Resource<'a>>,
     #[serde(borrow)]
     pub misconfigurations: List<Resource<'a>>,
@@ -47,6 +49,7 @@ impl Scan<'_> {
     pub fn is_cluster(&self) -> bool {
         !self.cluster_name.is_empty()
             || self.resources.was_given
+            || self.findings.was_given
             || self.vulnerabilities.was_given
             || self.misconfigurations.was_given
     }
