@@ -222,6 +222,17 @@ fn an_older_scan_withdraws_nothing_and_reopens_nothing() {
 }
 
 #[test]
+fn a_complete_scan_withdraws_nothing_that_a_later_partial_one_has_seen() {
+    let mut harness = harness();
+    harness.step(&[scan(REPO, "npm", 10, vec![])]);
+    harness.step(&[ending(scan(REPO, "npm", 30, vec![vulnerability(1)]), |end| end.complete = false)]);
+    harness.step(&[scan(REPO, "npm", 20, vec![])]);
+    assert_eq!((harness.finding().state, harness.run("scan-0020").gone), (FindingState::Active, 0));
+    harness.step(&[scan(REPO, "npm", 40, vec![])]);
+    assert_eq!(harness.finding().state, FindingState::Fixed);
+}
+
+#[test]
 fn parts_are_a_set_in_any_order() {
     let part = |number: u32, sightings: Vec<Sighting>, parts: Option<u32>| {
         let mut part = scan(REPO, "npm", 20, sightings);
