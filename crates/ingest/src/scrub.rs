@@ -135,17 +135,27 @@ fn entropy_bits(value: &str) -> f64 {
 #[must_use]
 pub fn title(text: &str) -> String {
     // Cut before scrubbing for the cost, far enough behind the limit that a secret across it is still whole; then cut again.
-    let head = match text.char_indices().nth(TITLE_CHARS_MAX * 4) {
-        Some((end, _)) => &text[..end],
-        None => text,
-    };
+    let head = first_chars(text, TITLE_CHARS_MAX * 4);
     let clean = scrub(head, false);
-    let needs_line = clean.contains(char::is_control) || clean.starts_with(' ') || clean.ends_with(' ');
-    let line = if needs_line { clean.split_whitespace().collect::<Vec<_>>().join(" ") } else { clean.into_owned() };
-    match line.char_indices().nth(TITLE_CHARS_MAX - 1) {
-        Some((end, _)) if line[end..].chars().nth(1).is_some() => format!("{}…", &line[..end]),
-        _ => line,
+    let is_line = !has_control(&clean) && clean.trim().len() == clean.len();
+    let line = if is_line { clean.into_owned() } else { clean.split_whitespace().collect::<Vec<_>>().join(" ") };
+    if first_chars(&line, TITLE_CHARS_MAX).len() == line.len() {
+        return line;
     }
+    format!("{}…", first_chars(&line, TITLE_CHARS_MAX - 1))
+}
+
+/// At most so many characters from the beginning.
+fn first_chars(text: &str, count: usize) -> &str {
+    // A character has at least one byte.
+    if text.len() <= count {
+        return text;
+    }
+    text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
+}
+
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() { text.bytes().any(|byte| byte.is_ascii_control()) } else { text.contains(char::is_control) }
 }
 
 /// Scrubs and bounds everything that a sighting carries.

@@ -97,7 +97,8 @@ fn a_record_that_makes_too_much_is_a_reject() {
     let directory = tempfile::tempdir().unwrap();
     let log = open(directory.path());
     let result = &SEMGREP[SEMGREP.find("{\"check_id").unwrap()..SEMGREP.find("],\"errors").unwrap()];
-    let many = SEMGREP.replace(result, &vec![result; 50].join(","));
+    let results: Vec<String> = (0..50).map(|n| result.replace("views.py", &format!("views{n}.py"))).collect();
+    let many = SEMGREP.replace(result, &results.join(","));
     log.producer()
         .unwrap()
         .append(vec![raw(RawClass::Scanner, "a", &many), raw(RawClass::Catalog, "b", "* @acme/x\n")])
