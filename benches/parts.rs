@@ -162,7 +162,7 @@ fn tracking(c: &mut Criterion) {
     let mut group = c.benchmark_group("track (budget: cold 250 000/s, warm 500 000/s)");
     group.throughput(Throughput::Elements(FINDINGS));
     group.bench_function("cold", |b| {
-        b.iter_batched(track, |mut stage| step(&mut stage, &first).len(), BatchSize::LargeInput)
+        b.iter_batched(track, |mut stage| step(&mut stage, &first).len(), BatchSize::LargeInput);
     });
     let mut stage = track();
     step(&mut stage, &first);
@@ -185,7 +185,7 @@ fn assessing(c: &mut Criterion) {
     let mut group = c.benchmark_group("assess (budget: 100 000/s)");
     group.throughput(Throughput::Elements(findings.len() as u64));
     group.bench_function("cold", |b| {
-        b.iter_batched(assess, |mut stage| step(&mut stage, &findings).len(), BatchSize::LargeInput)
+        b.iter_batched(assess, |mut stage| step(&mut stage, &findings).len(), BatchSize::LargeInput);
     });
     group.finish();
 }

@@ -113,7 +113,11 @@ impl Rejection {
     pub fn json(format: &str, error: &serde_json::Error) -> Self {
         let at = format!("line {} column {}", error.line(), error.column());
         if error.is_eof() {
-            return Self::at(code::TRUNCATED, format!("the {format} report ends in the middle: send the whole file"), at);
+            return Self::at(
+                code::TRUNCATED,
+                format!("the {format} report ends in the middle: send the whole file"),
+                at,
+            );
         }
         if error.is_syntax() && error.to_string().starts_with("recursion limit") {
             return Self::at(code::TOO_DEEP, format!("the {format} report nests deeper than 128 levels"), at);

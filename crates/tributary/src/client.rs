@@ -60,7 +60,7 @@ impl Client {
         let status = response.status().as_u16();
         let mut text = String::new();
         response.into_body().into_reader().read_to_string(&mut text)?;
-        Ok((status, serde_json::from_str(&text).unwrap_or_else(|_| serde_json::Value::String(text))))
+        Ok((status, serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))))
     }
 
     fn answer(&self, response: ureq::http::Response<ureq::Body>) -> anyhow::Result<Box<dyn Read>> {
