@@ -73,7 +73,9 @@ impl Inputs {
     /// SHA-256 (hex) of the canonical JSON.
     #[must_use]
     pub fn digest(&self) -> String {
-        let json = serde_json::to_vec(self).unwrap_or_default();
+        let mut json = Vec::with_capacity(1024);
+        // Writing to a vector cannot fail.
+        let _ = serde_json::to_writer(&mut json, self);
         hex(&Sha256::digest(&json))
     }
 }

@@ -93,8 +93,9 @@ impl Assess {
         }
     }
 
-    /// Takes a finding, or its end.
-    fn take(&mut self, message: &Message) -> Result<(), Reject> {
+    /// Takes a finding, or its end. Decoded findings are kept for the next settle, but not while loading: then that
+    /// would be all of them.
+    fn take(&mut self, message: &Message, is_loading: bool) -> Result<(), Reject> {
         let Some(value) = &message.value else {
             self.take_tombstone(message);
             return Ok(());
@@ -109,7 +110,12 @@ impl Assess {
         let key = cells::member_key(&finding.component, id);
         let stays = finding.end != FindingEnd::Forgotten; // a moved one is looked at once more, to say where it went
         let old = self.cells.home(&key);
+        let is_known = old == Some(cell) && !self.incoming.contains_key(&cell) && self.cells.holds(&cell, id, value);
+        if is_known {
+            return Ok(());
+        }
         let risk = old.and_then(|old| self.risk_of(old, id));
+        let ends = finding.end != FindingEnd::None;
         if let Some(old) = old.filter(|old| *old != cell || !stays) {
             self.incoming.entry(old).or_default().members.insert(id, None);
             self.mark(old, cause.clone());
@@ -118,10 +124,11 @@ impl Assess {
             let component = self.cells.component(&finding.component);
             let incoming = self.incoming.entry(cell).or_default();
             incoming.of = Some((component, super::group::class_of(&finding.tracked.sighting)));
-            incoming.members.insert(id, Some(Arrival { record: Arc::from(&value[..]), risk }));
+            let finding = (!is_loading).then(|| Box::new(finding));
+            incoming.members.insert(id, Some(Arrival { record: Arc::from(&value[..]), finding, risk }));
             self.mark(cell, cause);
         }
-        self.cells.place(key, (finding.end == FindingEnd::None).then_some(cell));
+        self.cells.place(key, (!ends).then_some(cell));
         Ok(())
     }
 
@@ -207,7 +214,7 @@ impl Stage for Assess {
     }
 
     fn load(&mut self, message: &Message) -> Result<(), Reject> {
-        if message.topic == Topic::Risks { self.load_risk(message) } else { self.take(message) }
+        if message.topic == Topic::Risks { self.load_risk(message) } else { self.take(message, true) }
     }
 
     fn restored(&mut self, _now: Millis) {
@@ -225,7 +232,7 @@ impl Stage for Assess {
     }
 
     fn apply(&mut self, message: &Message, _now: Millis) -> Result<(), Reject> {
-        self.take(message)
+        self.take(message, false)
     }
 
     fn notice(&mut self, entities: &[String], now: Millis) {

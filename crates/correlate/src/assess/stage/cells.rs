@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use tributary_model::finding::Finding;
 use tributary_model::id::{FindingId, IdHasher, RiskId};
 use tributary_model::sighting::FindingClass;
 use tributary_stream::table::Table;
@@ -45,8 +46,19 @@ pub(super) struct Cell {
 pub(super) struct Arrival {
     /// The record, encoded.
     pub(super) record: Arc<[u8]>,
+    /// The same, decoded, where the next settle will want it.
+    pub(super) finding: Option<Box<Finding>>,
     /// The risk it was given to in the cell that it comes from.
     pub(super) risk: Option<RiskId>,
+}
+
+/// What a merge leaves to settle.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    /// Risks of findings that left.
+    pub(super) vacated: Vec<RiskId>,
+    /// Findings that arrived, decoded.
+    pub(super) fresh: BTreeMap<FindingId, Box<Finding>>,
 }
 
 /// What a transaction brings to a cell: arrivals, or `None` where a finding left.
@@ -116,24 +128,32 @@ impl Cells {
         self.by_component.keys().cloned().collect()
     }
 
-    /// Brings in what a transaction brought; answers the risks of findings that left.
-    pub(super) fn merge(&mut self, id: CellId, incoming: Incoming) -> Vec<RiskId> {
+    /// Brings in what a transaction brought.
+    pub(super) fn merge(&mut self, id: CellId, incoming: Incoming) -> Merged {
         let before = self.get(&id);
         let (component, class) = incoming.of.unwrap_or((before.component, before.class));
         let mut members: BTreeMap<FindingId, Member> =
             before.members.iter().map(|member| (member.finding, member.clone())).collect();
-        let mut vacated = Vec::new();
+        let mut merged = Merged::default();
         for (finding, arrival) in incoming.members {
             let known = members.get(&finding).and_then(|member| member.risk);
-            if let Some(Arrival { record, risk }) = arrival {
+            if let Some(Arrival { record, finding: decoded, risk }) = arrival {
+                merged.fresh.extend(decoded.map(|decoded| (finding, decoded)));
                 members.insert(finding, Member { finding, risk: known.or(risk), record });
             } else {
-                vacated.extend(known);
+                merged.vacated.extend(known);
                 members.remove(&finding);
             }
         }
         self.put(id, Cell { component, class, members: Arc::new(members.into_values().collect()) });
-        vacated
+        merged
+    }
+
+    /// Whether a finding is here with exactly this record.
+    pub(super) fn holds(&self, id: &CellId, finding: FindingId, record: &[u8]) -> bool {
+        let Some(cell) = self.by_id.get(id) else { return false };
+        let at = cell.members.binary_search_by_key(&finding, |member| member.finding);
+        at.is_ok_and(|at| &cell.members[at].record[..] == record)
     }
 
     /// The risk that a finding was last given to.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use tributary_model::AvroRecord;
 use tributary_model::finding::{Finding, FindingEnd};
-use tributary_model::id::RiskId;
+use tributary_model::id::{FindingId, RiskId};
 use tributary_model::reject::Reject;
 use tributary_model::sighting::FindingClass;
 use tributary_model::time::Millis;
 use tributary_stream::message::Outputs;
 
-use super::cells::{Cell, Member};
+use super::cells::{Cell, Member, Merged};
 use super::{Assess, Known, assets_of, broadcast_cause};
 use crate::assess::group::{self, CellId, Group};
 use crate::assess::reading::{self, Reader};
@@ -27,8 +27,8 @@ pub(super) struct Step {
     /// Cells to recompute.
     pub(super) dirty: BTreeSet<CellId>,
     reader: Reader,
-    /// Risks of findings that left their cell.
-    vacated: BTreeMap<CellId, Vec<RiskId>>,
+    /// What arrived, and the risks of what left.
+    merged: BTreeMap<CellId, Merged>,
     /// Risks without findings in the cell that had them.
     pub(super) vanished: BTreeMap<RiskId, Cause>,
     /// Where their findings went.
@@ -53,7 +53,7 @@ impl Assess {
     pub(super) fn settle_all(&mut self, now: Millis, out: &mut Outputs) -> Result<(), Reject> {
         let mut step = Step { dirty: self.dirty_cells.take(), ..Step::default() };
         for (cell, incoming) in std::mem::take(&mut self.incoming) {
-            step.vacated.insert(cell, self.cells.merge(cell, incoming));
+            step.merged.insert(cell, self.cells.merge(cell, incoming));
         }
         self.settle_known(&mut step);
         self.settle_components(&mut step, now);
@@ -86,7 +86,7 @@ impl Assess {
             let cells = self.cells.of_component(&component);
             let mut assets = BTreeSet::new();
             for cell in &cells {
-                assets.extend(assets_of(&decoded(&self.cells.get(cell).members)));
+                assets.extend(assets_of(&decoded(&self.cells.get(cell).members, &mut BTreeMap::new())));
             }
             if assets.is_empty() {
                 self.around.remove(&component);
@@ -129,12 +129,14 @@ impl Assess {
         let cell = self.cells.get(&id);
         let cause = self.causes.get(&id).cloned().unwrap_or_default();
         let before = cell.members.iter().filter_map(|member| member.risk);
-        let before: BTreeSet<RiskId> = before.chain(step.vacated.remove(&id).unwrap_or_default()).collect();
+        let mut merged = step.merged.remove(&id).unwrap_or_default();
+        let before: BTreeSet<RiskId> = before.chain(std::mem::take(&mut merged.vacated)).collect();
         let mut here = BTreeSet::new();
         if cell.members.is_empty() {
             self.cell_reads.set(&id, Vec::new());
         } else {
-            here = self.recompute(id, &cell, &cause, step, now, out)?;
+            let findings = decoded(&cell.members, &mut merged.fresh);
+            here = self.recompute((id, &cell), &findings, &cause, step, now, out)?;
         }
         for risk in before.difference(&here) {
             step.vanished.entry(*risk).or_insert_with(|| cause.clone());
@@ -145,28 +147,27 @@ impl Assess {
     /// Groups, assesses and emits one cell; the risks it has now.
     fn recompute(
         &mut self,
-        id: CellId,
-        cell: &Cell,
+        (id, cell): (CellId, &Cell),
+        findings: &[Finding],
         cause: &Cause,
         step: &mut Step,
         now: Millis,
         out: &mut Outputs,
     ) -> Result<BTreeSet<RiskId>, Reject> {
-        let findings = decoded(&cell.members);
-        let around = self.surroundings(&cell.component, &findings);
+        let around = self.surroundings(&cell.component, findings);
         let estate = Arc::clone(&self.estate);
         let view = estate.graph().view();
         let mut aliases = alias::Aliases::default();
         if is_by_alias(cell.class) {
-            aliases = group::claimed_aliases(&findings);
+            aliases = group::claimed_aliases(findings);
             step.reader.aliases(&view, &mut aliases);
         }
-        let groups = group::groups(&findings, &aliases);
-        let statements = statements(&view, &around, &findings);
+        let groups = group::groups(findings, &aliases);
+        let statements = statements(&view, &around, findings);
         let draft = Draft {
             id,
             members: &cell.members,
-            findings: &findings,
+            findings,
             groups: &groups,
             around: &around,
             statements: &statements,
@@ -253,10 +254,14 @@ impl Assess {
     }
 }
 
-/// The findings of a cell, one per member. What does not decode was refused on arrival, so the default never stands in;
-/// it keeps positions aligned.
-pub(super) fn decoded(members: &[Member]) -> Vec<Finding> {
-    members.iter().map(|member| Finding::decode(&member.record).unwrap_or_default()).collect()
+/// The findings of a cell, one per member; those that have just arrived are decoded already. What does not decode was
+/// refused on arrival, so the default never stands in; it keeps positions aligned.
+pub(super) fn decoded(members: &[Member], fresh: &mut BTreeMap<FindingId, Box<Finding>>) -> Vec<Finding> {
+    let known = |member: &Member, fresh: Option<Box<Finding>>| match fresh {
+        Some(finding) => *finding,
+        None => Finding::decode(&member.record).unwrap_or_default(),
+    };
+    members.iter().map(|member| known(member, fresh.remove(&member.finding))).collect()
 }
 
 const fn is_by_alias(class: FindingClass) -> bool {

@@ -29,7 +29,7 @@ impl Assess {
             if !matches!(cell.class, FindingClass::Web | FindingClass::Weakness) {
                 continue;
             }
-            let findings = decoded(&cell.members);
+            let findings = decoded(&cell.members, &mut BTreeMap::new());
             let groups = group::groups(&findings, &Aliases::default());
             let signals = groups.iter().filter_map(|group| signal_of(group, &findings));
             let (cells, all) = fresh.entry(Arc::clone(&cell.component)).or_default();
