@@ -99,7 +99,7 @@ fn later(entries: &[Entry]) -> Vec<Entry> {
         if let Some(time) = headers.get_mut("ce-time") {
             *time = time.replace("2026-09-2", "2026-10-2");
         }
-        headers.insert("scanid".to_owned(), "second-night".to_owned());
+        headers.insert("ce-scanid".to_owned(), "second-night".to_owned());
         headers
     };
     let scans = entries.iter().filter(|entry| entry.class == "scanner");

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod normalize;
 pub mod pipeline;
 pub mod plain;
+pub mod raw;
 pub mod report;
 pub mod scrub;
 pub mod secret;

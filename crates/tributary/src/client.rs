@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
+use tributary_model::record::{Extensions, header};
 
 use crate::cli::ServerArgs;
 use crate::config::Config;
+
+/// A larger body is sent only once the server says that it wants it: one that is refused for its size would otherwise
+/// break the connection before the refusal could be read.
+const ASK_FIRST_BYTES: usize = 1 << 20;
 
 /// A running Tributary.
 pub struct Client {
@@ -45,16 +50,19 @@ impl Client {
     pub fn post(
         &self,
         path: &str,
-        headers: &[(&str, String)],
+        headers: &[(String, String)],
         body: &[u8],
     ) -> anyhow::Result<(u16, serde_json::Value)> {
         let url = format!("{}{path}", self.base);
         let mut request = self.agent.post(&url).header("content-type", "application/octet-stream");
         for (name, value) in headers {
-            request = request.header(*name, value.as_str());
+            request = request.header(name, value);
         }
         if let Some(token) = &self.token {
             request = request.header("authorization", &format!("Bearer {token}"));
+        }
+        if body.len() > ASK_FIRST_BYTES {
+            request = request.header("expect", "100-continue");
         }
         let response = request.send(body).map_err(|error| self.unreachable(&error))?;
         let status = response.status().as_u16();
@@ -82,10 +90,36 @@ impl Client {
     }
 }
 
-/// `error` and `fix` of a JSON error, as one sentence.
+/// What is known about a record as CloudEvents writes it over HTTP: `ce-image` and its like, percent-encoded, where the log
+/// has `image` and `ce_source`. What the intake itself sets is not sent.
+pub fn ce_headers(ext: &Extensions) -> Vec<(String, String)> {
+    let sent = ext.to_headers().into_iter().filter(|(name, _)| !name.starts_with("x-tributary"));
+    let time = ext.time.map(|time| (header::TIME, tributary_ingest::time::format(time)));
+    sent.chain(time)
+        .map(|(name, value)| match name {
+            header::CONTENT_TYPE => (name.to_owned(), value),
+            name => (format!("ce-{}", name.trim_start_matches("ce_")), ascii(&value)),
+        })
+        .collect()
+}
+
+/// A header value in ASCII; CloudEvents percent-encodes the rest.
+fn ascii(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if (0x21..0x7f).contains(&byte) && byte != b'%' && byte != b'"' {
+            out.push(byte as char);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// What a JSON error says is wrong, and its fix, as one sentence.
 pub fn problem(text: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let error = value.get("error")?.as_str()?;
+    let error = value.get("detail").or_else(|| value.get("error"))?.as_str()?;
     Some(match value.get("fix").and_then(|fix| fix.as_str()).filter(|fix| !fix.is_empty()) {
         Some(fix) => format!("{error}; {fix}"),
         None => error.to_owned(),

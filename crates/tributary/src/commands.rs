@@ -10,10 +10,12 @@ pub mod publish;
 pub mod query;
 pub mod up;
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use tributary_ingest::detect;
 use tributary_model::record::Extensions;
 
 use crate::cli::AboutArgs;
@@ -24,6 +26,9 @@ pub fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
         let mut body = Vec::new();
         std::io::stdin().lock().read_to_end(&mut body).context("cannot read stdin")?;
         return Ok(body);
+    }
+    if path.is_dir() {
+        bail!("{0} is a directory: name the files in it, as {0}/*", path.display());
     }
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
@@ -43,4 +48,21 @@ pub fn extensions(about: &AboutArgs) -> Extensions {
         backfill: about.backfill,
         ..Extensions::default()
     }
+}
+
+/// Some formats are told by the name of the file alone (`CODEOWNERS`).
+pub fn name_format(ext: &mut Extensions, file: &Path) {
+    if ext.format.is_none() {
+        ext.format = detect::of_file_name(&file.display().to_string()).map(|format| format.name().to_owned());
+    }
+}
+
+/// A bar over so many files, on a terminal only.
+pub fn progress(files: u64) -> ProgressBar {
+    if files < 2 || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(files).with_style(style)
 }

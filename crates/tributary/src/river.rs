@@ -12,14 +12,15 @@ use tributary_correlate::graph::Graph;
 use tributary_correlate::{assess, relate, remedy, track};
 use tributary_ingest::event::SecretHasher;
 use tributary_ingest::grant::Grants;
+use tributary_ingest::raw;
 use tributary_ingest::secret::HmacHasher;
 use tributary_ingest::worker::{self, IngestSettings, IngestWorker};
 use tributary_model::Topic;
-use tributary_model::record::{Extensions, RawClass, header};
+use tributary_model::record::{Extensions, RawClass};
 use tributary_stream::log::{Log, Producer, Waker};
 use tributary_stream::stage::{ASSESS, RELATE, REMEDY, TRACK};
 use tributary_stream::stage_loop::{Pipeline, PipelineSettings, StageSpec};
-use tributary_stream::{BroadcastStore, Clock, EmbeddedLog, EmbeddedSettings, Output};
+use tributary_stream::{BroadcastStore, Clock, EmbeddedLog, EmbeddedSettings};
 
 use crate::keys;
 use crate::status::{Engine, Health};
@@ -95,7 +96,7 @@ impl River {
 
     /// Appends one raw record.
     pub fn append(&self, class: RawClass, ext: &Extensions, body: Vec<u8>) -> anyhow::Result<()> {
-        self.producer.append(vec![raw_output(class, ext, body)])?;
+        self.producer.append(vec![raw::output(class, ext, None, Bytes::from(body))])?;
         Ok(())
     }
 
@@ -156,22 +157,4 @@ fn spawn_ingest(mut ingest: IngestWorker, stop: &Arc<AtomicBool>, health: &Healt
         }
     };
     std::thread::Builder::new().name("ingest".to_owned()).spawn(work).context("cannot start a thread")
-}
-
-/// A raw record as it stands on the log; its partition follows source and asset, so that records of one asset keep their order.
-pub fn raw_output(class: RawClass, ext: &Extensions, body: Vec<u8>) -> Output {
-    let mut headers: Vec<(String, String)> =
-        ext.to_headers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    if let Some(time) = ext.time {
-        headers.push((header::TIME.to_owned(), tributary_ingest::time::format(time)));
-    }
-    let about = [&ext.image, &ext.repo, &ext.resource].into_iter().flatten().next().map_or("", String::as_str);
-    let key = format!("{}|{about}", ext.source.as_deref().unwrap_or_default());
-    Output {
-        topic: class.topic(),
-        partition_key: key.clone(),
-        key: Bytes::from(key),
-        value: Some(Bytes::from(body)),
-        headers,
-    }
 }

@@ -12,7 +12,8 @@ use crate::config::Log;
 /// Starts logging: text for a terminal, JSON lines elsewhere, unless configured.
 pub fn logs(config: &Log, level: Option<&str>) -> anyhow::Result<()> {
     let level = level.unwrap_or(&config.level);
-    let filter = EnvFilter::try_new(level).with_context(|| format!("log level {level:?} is not understood"))?;
+    let filter =
+        EnvFilter::try_new(directives(level)).with_context(|| format!("log level {level:?} is not understood"))?;
     let format =
         config.format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -21,6 +22,19 @@ pub fn logs(config: &Log, level: Option<&str>) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+}
+
+/// A bare level is about us: what libraries say at `info` (the store's files, connections) drowns what an operator looks
+/// for. `debug` and `trace` are for those who want everything, and a filter with modules is taken as it is.
+fn directives(level: &str) -> String {
+    match level.trim().to_ascii_lowercase().as_str() {
+        ours @ ("info" | "warn") => {
+            let crates = ["", "_chdb", "_correlate", "_ingest", "_model", "_sink", "_stream"];
+            let ours: Vec<String> = crates.iter().map(|name| format!("tributary{name}={ours}")).collect();
+            format!("warn,{}", ours.join(","))
+        }
+        other => other.to_owned(),
+    }
 }
 
 /// Starts recording metrics; the handle renders them for `/metrics`.

@@ -8,6 +8,7 @@ use tributary_model::context::EntityContext;
 use tributary_model::fact::{EntityAssertions, Fact};
 use tributary_model::finding::{Finding, TrackedFinding};
 use tributary_model::observation::Observation;
+use tributary_model::profile::AssetProfile;
 use tributary_model::reject::Reject;
 use tributary_model::remedy::RemedyMember;
 use tributary_model::risk::{Change, Risk};
@@ -82,6 +83,7 @@ fn decode(topic: Topic, bytes: &[u8]) -> Value {
         Topic::Changes => of::<Change>(bytes),
         Topic::Remedies => of::<RemedyMember>(bytes),
         Topic::Rejects => of::<Reject>(bytes),
+        Topic::Assets => of::<AssetProfile>(bytes),
         Topic::Tickets => serde_json::from_slice(bytes).unwrap_or(Value::Null),
         // Raw records may hold secrets: only their size is shown.
         _ => json!({"bytes": bytes.len()}),

@@ -43,7 +43,8 @@ pub fn explain(risk: &Risk) -> String {
     let owner = if risk.owner.team.is_empty() { "nobody is known" } else { &risk.owner.team };
     let _ = writeln!(text, "Owner: {owner} ({}, confidence {})", risk.owner.source, risk.owner.confidence);
     let _ = writeln!(text, "Fix: {}", risk.fix.summary);
-    let _ = writeln!(text, "Seen by {} in {} places:", risk.tools.join(", "), risk.evidence_total);
+    let places = if risk.evidence_total == 1 { "place" } else { "places" };
+    let _ = writeln!(text, "Seen by {} in {} {places}:", risk.tools.join(", "), risk.evidence_total);
     for piece in &risk.evidence {
         let _ = writeln!(text, "  {} {} ({})", piece.asset, piece.location, piece.tools.join(", "));
     }

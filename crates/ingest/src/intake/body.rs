@@ -24,7 +24,36 @@ const RATIO: usize = 8;
 /// A body with its reservation, which ends when this is dropped.
 pub(super) struct Received {
     pub(super) bytes: Bytes,
-    _reserved: Vec<OwnedSemaphorePermit>,
+    _reserved: Vec<Reservation>,
+}
+
+/// Bytes of the bound that a request holds; they are given back when this is dropped.
+struct Reservation {
+    permit: Option<OwnedSemaphorePermit>,
+    intake: Arc<Intake>,
+}
+
+impl Reservation {
+    fn make(intake: &Arc<Intake>, bytes: usize) -> Result<Self, Refusal> {
+        // One body may always go, however small the bound is configured.
+        let wanted = permits(bytes).min(permits(intake.settings.in_flight_bytes_max));
+        let permit = Arc::clone(&intake.in_flight).try_acquire_many_owned(wanted).map_err(|_| Refusal::busy())?;
+        let reservation = Self { permit: Some(permit), intake: Arc::clone(intake) };
+        reservation.tell();
+        Ok(reservation)
+    }
+
+    fn tell(&self) {
+        let free = self.intake.in_flight.available_permits() * UNIT;
+        metrics::in_flight(self.intake.settings.in_flight_bytes_max.saturating_sub(free));
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.tell();
+    }
 }
 
 impl Received {
@@ -51,7 +80,7 @@ pub(super) async fn receive(intake: &Arc<Intake>, headers: &HeaderMap, body: Bod
     let factor = if encoding == Encoding::Identity { 1 } else { RATIO };
     // A chunked body does not say how long it is: it may be as long as the limit.
     let expected = announced.map_or(limit, |length| length.saturating_mul(factor).min(limit));
-    let mut reserved = vec![reserve(intake, expected)?];
+    let mut reserved = vec![Reservation::make(intake, expected)?];
     let wire = axum::body::to_bytes(body, limit).await.map_err(|error| {
         if is_limit(&error) {
             return too_large(limit);
@@ -60,18 +89,9 @@ pub(super) async fn receive(intake: &Arc<Intake>, headers: &HeaderMap, body: Bod
     })?;
     let bytes = decompress(intake, encoding, wire, limit).await?;
     if bytes.len() > expected {
-        reserved.push(reserve(intake, bytes.len() - expected)?);
+        reserved.push(Reservation::make(intake, bytes.len() - expected)?);
     }
     Ok(Received { bytes, _reserved: reserved })
-}
-
-fn reserve(intake: &Intake, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-    // One body may always go, however small the bound is configured.
-    let wanted = permits(bytes).min(permits(intake.settings.in_flight_bytes_max));
-    let permit = Arc::clone(&intake.in_flight).try_acquire_many_owned(wanted).map_err(|_| Refusal::busy())?;
-    let free = intake.in_flight.available_permits() * UNIT;
-    metrics::in_flight(intake.settings.in_flight_bytes_max.saturating_sub(free));
-    Ok(permit)
 }
 
 fn is_limit(error: &axum::Error) -> bool {
@@ -99,7 +119,7 @@ fn too_large(limit: usize) -> Refusal {
         413,
         code::TOO_LARGE,
         format!("the body is larger than the limit of {limit} bytes, before or after decompression"),
-        "split the report by target (one image or directory each), or raise intake.body_bytes_max",
+        "split the report by target (one image or directory each), or raise intake.report_max_mib",
     )
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tributary_model::record::{Extensions, RawClass, header};
+use tributary_model::record::{Extensions, RawClass};
 use tributary_model::reject::Origin;
 use tributary_stream::log::LogError;
 use tributary_stream::{Output, Outputs};
@@ -11,9 +11,8 @@ use tributary_stream::{Output, Outputs};
 use super::Intake;
 use super::answer::Refusal;
 use super::body::Received;
-use crate::detect::shape;
 use crate::pipeline::{self, RawRecord};
-use crate::{plain, time};
+use crate::raw;
 
 /// Fast, and reports compress tenfold at any level.
 const ZSTD_LEVEL: i32 = 3;
@@ -60,41 +59,13 @@ pub(super) async fn append(
 fn records(intake: &Intake, class: RawClass, ext: Extensions, id: &str, body: Bytes) -> Vec<Output> {
     let fits = |bytes: usize| intake.settings.record_bytes_max.is_none_or(|bytes_max| bytes <= bytes_max);
     if fits(body.len()) {
-        return vec![raw(class, &ext, id, body)];
+        return vec![raw::output(class, &ext, Some(id), body)];
     }
     // A compressed record can be replayed; canonical ones cannot.
     match zstd::bulk::compress(&body, ZSTD_LEVEL) {
-        Ok(compressed) if fits(compressed.len()) => vec![raw(class, &ext, id, Bytes::from(compressed))],
+        Ok(compressed) if fits(compressed.len()) => vec![raw::output(class, &ext, Some(id), Bytes::from(compressed))],
         _ => canonical(intake, class, ext, id, body),
     }
-}
-
-fn raw(class: RawClass, ext: &Extensions, id: &str, body: Bytes) -> Output {
-    let mut headers: Vec<(String, String)> =
-        ext.to_headers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    headers.push((header::ID.to_owned(), id.to_owned()));
-    if let Some(time) = ext.time {
-        headers.push((header::TIME.to_owned(), time::format(time)));
-    }
-    let key = key(ext, &body);
-    Output { topic: class.topic(), partition_key: key.clone(), key: Bytes::from(key), value: Some(body), headers }
-}
-
-/// Source and asset: what must stay in order stays in one partition.
-fn key(ext: &Extensions, body: &[u8]) -> String {
-    let named = [&ext.image, &ext.repo, &ext.resource].into_iter().flatten().next().cloned();
-    let is_webhook = ext.event_type.as_deref().is_some_and(|event| event.starts_with("github."));
-    let asset = named.or_else(|| is_webhook.then(|| repository_of(body)).flatten()).unwrap_or_default();
-    let source = ext.source.as_deref().or(ext.credential.as_deref()).unwrap_or_default();
-    format!("{source}|{asset}")
-}
-
-/// The repository of a webhook, which its headers do not say.
-fn repository_of(body: &[u8]) -> Option<String> {
-    let text = plain::text(body, plain::BODY_BYTES_MAX).ok()?;
-    let has_it = |outline: &shape::Outline| outline.below("repository", "full_name").is_some();
-    let (outline, _) = shape::read(&text, &mut |outline| has_it(outline));
-    outline.below("repository", "full_name").map(|node| node.text().to_owned())
 }
 
 /// The canonical records of a body, under coordinates of their own: there is no raw record.

@@ -1,14 +1,13 @@
 //! `estate`: a synthetic estate on disk, with a manifest that a load driver reads.
 
 use std::fs;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 
 use crate::cli::EstateArgs;
-use crate::commands::intel::http_name;
+use crate::client::ce_headers;
 use crate::synthetic::{Shape, generate};
 
 /// Event time of the first record: fixed, so that the same seed gives the same bytes.
@@ -23,13 +22,7 @@ pub fn run(args: &EstateArgs) -> anyhow::Result<u8> {
     let manifest = args.out.join("manifest.jsonl");
     let mut lines =
         BufWriter::new(fs::File::create(&manifest).with_context(|| format!("cannot write {}", manifest.display()))?);
-    let bar = if std::io::stderr().is_terminal() {
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} reports")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::new(1 + u64::from(args.components) * RECORDS_PER_COMPONENT).with_style(style)
-    } else {
-        ProgressBar::hidden()
-    };
+    let bar = super::progress(1 + u64::from(args.components) * RECORDS_PER_COMPONENT);
     let (mut files, mut bytes, mut findings) = (0_u64, 0_u64, 0_u64);
     generate(shape, |record| {
         let path = args.out.join(&record.file);
@@ -37,16 +30,8 @@ pub fn run(args: &EstateArgs) -> anyhow::Result<u8> {
             fs::create_dir_all(directory)?;
         }
         fs::write(&path, &record.body).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut headers: Map<String, Value> = record
-            .ext
-            .to_headers()
-            .into_iter()
-            .filter(|(name, _)| !name.starts_with("x-tributary"))
-            .map(|(name, value)| (http_name(name).to_owned(), Value::from(value)))
-            .collect();
-        if let Some(time) = record.ext.time {
-            headers.insert("ce-time".to_owned(), Value::from(tributary_ingest::time::format(time)));
-        }
+        let headers: Map<String, Value> =
+            ce_headers(&record.ext).into_iter().map(|(name, value)| (name, Value::from(value))).collect();
         let line = serde_json::json!({
             "file": record.file, "class": record.class.name(), "findings": record.findings, "headers": headers,
         });

@@ -1,14 +1,13 @@
 //! `intel sync`: feeds to a running Tributary. The bundled snapshot needs no network; its age is shown.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
-use tributary_model::record::{Extensions, header};
+use tributary_model::record::Extensions;
 
 use crate::cli::ServerArgs;
-use crate::client::{Client, agent, problem};
+use crate::client::{Client, agent, ce_headers, problem};
 use crate::config::Config;
 
 /// One feed on its way.
@@ -26,22 +25,12 @@ pub fn sync(from: Option<&str>, server: &ServerArgs, config: &Config) -> anyhow:
         Some(url) if url.contains("://") => vec![fetch(url)?],
         Some(path) => files(Path::new(path))?,
     };
-    let bar = if std::io::stderr().is_terminal() && feeds.len() > 1 {
-        let style =
-            ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::new(feeds.len() as u64).with_style(style)
-    } else {
-        ProgressBar::hidden()
-    };
+    let bar = super::progress(feeds.len() as u64);
     let mut refused = false;
     for feed in feeds {
         bar.set_message(feed.name.clone());
         let ext = Extensions { source: Some(format!("tributary-intel-sync/{}", feed.name)), ..Extensions::default() };
-        let headers: Vec<(&'static str, String)> =
-            ext.to_headers().into_iter().filter(|(name, _)| !name.starts_with("x-tributary")).collect();
-        // CloudEvents over HTTP writes `ce-time`; Kafka writes `ce_time`.
-        let headers: Vec<(&str, String)> = headers.into_iter().map(|(name, value)| (http_name(name), value)).collect();
-        let (status, answer) = client.post("/v1/events/intel", &headers, &feed.body)?;
+        let (status, answer) = client.post("/v1/events/intel", &ce_headers(&ext), &feed.body)?;
         if status >= 300 {
             refused = true;
             let text = problem(&answer.to_string()).unwrap_or_else(|| answer.to_string());
@@ -53,17 +42,6 @@ pub fn sync(from: Option<&str>, server: &ServerArgs, config: &Config) -> anyhow:
     }
     bar.finish_and_clear();
     Ok(u8::from(refused))
-}
-
-/// The HTTP name of a header of the log.
-pub fn http_name(name: &'static str) -> &'static str {
-    match name {
-        header::TYPE => "ce-type",
-        header::SOURCE => "ce-source",
-        header::TIME => "ce-time",
-        header::ID => "ce-id",
-        other => other,
-    }
 }
 
 /// The snapshot that the running binary carries: its server loads it, nothing is sent.
