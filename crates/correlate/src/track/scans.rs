@@ -6,7 +6,7 @@ use tributary_model::CodecError;
 use tributary_model::id::FindingId;
 use tributary_model::observation::Observation;
 use tributary_model::scan::{ScanRef, ScanRun, ScanState};
-use tributary_model::time::{DAY, Millis};
+use tributary_model::time::{DAY, HOUR, Millis};
 
 use super::evidence::{self, Saying};
 use super::ledger::{self, RUN_KEPT, SILENT_AFTER, Scope};
@@ -18,8 +18,13 @@ use super::{digest, withdraw};
 /// that the asset was once scanned, and coverage has long called it unscanned.
 const WATERMARK_KEPT: Millis = 180 * DAY;
 
+/// The same report twice within this time is one delivery repeated. Shorter, and an upload that was tried again would be
+/// a scan of its own; longer, and a repository that is scanned every night without a change would seem unscanned.
+const DELIVERED_WITHIN: Millis = 12 * HOUR;
+
 impl Track {
-    /// One message of a scan. A scan that is finished, and a part that was received, change nothing (F2).
+    /// One message of a scan. A scan that is finished, and a part that was received, change nothing (F2), unless the
+    /// same report comes back after another one.
     pub(super) fn scan_part(
         &mut self,
         asset: &Arc<str>,
@@ -29,7 +34,7 @@ impl Track {
     ) -> Result<(), CodecError> {
         let Some(scan) = &observation.scan else { return Ok(()) };
         let key = ledger::run_key(asset, scan);
-        let known = self.runs.get(&key).cloned();
+        let known = self.runs.get(&key).filter(|run| !self.comes_back(scan, run)).cloned();
         let mut run = known.map_or_else(|| new_run(observation, scan), |run| run.as_ref().clone());
         if run.state != ScanState::Receiving {
             return Ok(());
@@ -53,6 +58,17 @@ impl Track {
         }
         self.put_run(asset, key, run, now);
         Ok(())
+    }
+
+    /// A report that says nothing of its time is known by its content, and that comes again byte for byte: when a fix is
+    /// reverted, the report of the day before; every night, where nothing changes. It is a new scan if it began after
+    /// another one had replaced it, or later than anyone delivers the same thing twice.
+    fn comes_back(&self, scan: &ScanRef, known: &ScanRun) -> bool {
+        let scope = self.scopes.get(&ledger::scope_key(&known.asset, &scan.scope));
+        let watermark = scope.and_then(|scope| scope.watermark.as_ref());
+        let was_replaced = watermark.is_some_and(|(since, _)| known.started_at < *since && *since < scan.started_at);
+        let is_next_day = scan.started_at.saturating_sub(known.started_at) >= DELIVERED_WITHIN;
+        known.state != ScanState::Receiving && (was_replaced || is_next_day)
     }
 
     /// Settles what a scan with all its parts withdraws.
@@ -258,9 +274,11 @@ impl Track {
 
     fn hold_part(&mut self, asset: &Arc<str>, run: &str, part: u32, seen: Seen) {
         let mut parts: Parts = self.parts.get(run).map(|parts| parts.as_ref().clone()).unwrap_or_default();
-        parts.insert(part, seen.ids.into());
+        // Of a suspect that comes again, the record is on the log already and needs its tombstone.
+        if parts.insert(part, seen.ids.into()).is_none() {
+            self.pending.fresh_parts.insert((run.to_owned(), part));
+        }
         self.parts.insert(run.to_owned(), Arc::new(parts));
-        self.pending.fresh_parts.insert((run.to_owned(), part));
         self.pending.parts.insert((run.to_owned(), part), Arc::clone(asset));
     }
 

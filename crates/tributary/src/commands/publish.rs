@@ -132,6 +132,12 @@ fn print(as_json: bool, outcome: &Value) -> anyhow::Result<()> {
             "{file}: {} new, {} gone, {} unchanged, {} reopened ({})",
             outcome["new"], outcome["gone"], outcome["unchanged"], outcome["reopened"], outcome["assets"]
         )?;
+        if outcome["states"].as_array().is_some_and(|states| states.iter().any(|state| state == "suspect")) {
+            writeln!(
+                out,
+                "  held: it would close most of what was known there; the next complete scan that agrees closes it"
+            )?;
+        }
         let risks = outcome["fix_first"].as_array().map(Vec::as_slice).unwrap_or_default();
         if !risks.is_empty() {
             writeln!(out, "First to fix there:")?;

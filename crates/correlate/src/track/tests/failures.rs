@@ -314,3 +314,54 @@ fn what_is_no_observation_is_refused() {
     }
     assert_eq!(stage.apply(&message(&Observation::default()), 1).unwrap_err().code, "no_asset");
 }
+
+/// A report without a time of its own is known by its bytes. Fixed on Tuesday, reverted on Wednesday: Monday's report
+/// comes again, and what it says is open again. Delivered once more, it changes nothing.
+#[test]
+fn a_report_that_comes_back_after_another_one_is_a_new_scan() {
+    let content_of_monday = |began: Millis| {
+        let mut report = scan(REPO, "semgrep", began, vulnerabilities(0..3));
+        report.scan.as_mut().unwrap().scan_id = "monday".into();
+        report
+    };
+    let mut h = harness();
+    h.step(&[content_of_monday(10)]);
+    h.step(&[scan(REPO, "semgrep", 20, vulnerabilities(1..3))]);
+    assert_eq!(h.states(), states([(FindingState::Active, 2), (FindingState::Fixed, 1)]));
+    assert!(h.step(&[content_of_monday(10)]).is_empty(), "an old record again");
+    h.step(&[content_of_monday(30)]);
+    assert_eq!(h.states(), states([(FindingState::Active, 3)]));
+    let run = h.run("monday");
+    assert_eq!((run.started_at, run.reopened, run.unchanged), (30, 1, 2));
+    for again in [content_of_monday(30), content_of_monday(10), content_of_monday(40)] {
+        assert!(h.step(&[again]).is_empty());
+    }
+    h.restart();
+    assert!(h.step(&[content_of_monday(30)]).is_empty());
+}
+
+/// Scanned every night, nothing changes, and the report carries no time: the scope is not silent, and a suspect that says
+/// the same again the next night is believed.
+#[test]
+fn the_same_report_every_night_is_a_scan_every_night() {
+    let nightly = |night: Millis, content: &str, seen: std::ops::Range<usize>| {
+        let mut report = scan(REPO, "semgrep", night * DAY, vulnerabilities(seen));
+        report.scan.as_mut().unwrap().scan_id = content.into();
+        report
+    };
+    let mut h = harness();
+    for night in 1..80 {
+        h.now = night * DAY;
+        h.step(&[nightly(night, "same", 0..40)]);
+        assert!(h.step(&[nightly(night, "same", 0..40)]).is_empty(), "delivered twice");
+    }
+    assert_eq!(h.states(), states([(FindingState::Active, 40)]));
+    assert_eq!((h.run("same").started_at, h.of::<ScanRun>(Topic::Scans).len()), (79 * DAY, 1));
+    h.now = 80 * DAY;
+    h.step(&[nightly(80, "emptier", 0..3)]);
+    assert_eq!(h.run("emptier").state, ScanState::Suspect);
+    h.now = 81 * DAY;
+    h.step(&[nightly(81, "emptier", 0..3)]);
+    assert_eq!((h.run("emptier").state, h.run("emptier").gone), (ScanState::Applied, 37));
+    assert!(h.of::<ScanRun>(Topic::Scans).iter().all(|run| run.seen.is_empty()), "the suspect's parts are gone");
+}

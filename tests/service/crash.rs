@@ -1,14 +1,11 @@
 //! `up` is killed with -9 while the estate arrives, and restarted: the final risks are those of a run nobody killed (I4).
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on should stop
-
-#[path = "crash/service.rs"]
-mod service;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use service::{Service, estate};
+
+use crate::up::{Service, estate};
 
 /// Kills per run: enough to hit restore, commit and intake; each costs a restart.
 const KILLS: usize = 4;

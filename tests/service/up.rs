@@ -56,12 +56,13 @@ pub fn estate() -> Vec<Post> {
 /// A running `tributary up`.
 pub struct Service {
     child: Child,
-    url: String,
+    /// Where it listens, without a slash at the end.
+    pub url: String,
     agent: ureq::Agent,
 }
 
 impl Service {
-    /// Starts one over this directory and waits until it serves and is ready.
+    /// Starts one over this directory and waits until it serves and is ready. A `tributary.toml` there is its configuration.
     pub fn start(directory: &Path) -> Self {
         // One key for every directory: ids of secrets are HMACs under it.
         let data = directory.join("data");
