@@ -150,6 +150,13 @@ impl Service {
         latest
     }
 
+    /// The most memory that was ever resident.
+    pub fn peak_resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+    }
+
     /// kill -9.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

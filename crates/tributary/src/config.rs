@@ -37,6 +37,8 @@ pub struct Config {
 pub struct Intake {
     /// Address.
     pub listen: String,
+    /// Names under which a proxy in front of a loopback address is known.
+    pub hosts: Vec<String>,
     /// Largest report after decompression, MiB.
     pub report_max_mib: u32,
     /// Secret of GitHub webhooks; when set, every webhook must be signed.
@@ -93,7 +95,12 @@ impl Default for Config {
 
 impl Default for Intake {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8740".to_owned(), report_max_mib: 64, github_webhook_secret: String::new() }
+        Self {
+            listen: "127.0.0.1:8740".to_owned(),
+            hosts: Vec::new(),
+            report_max_mib: 64,
+            github_webhook_secret: String::new(),
+        }
     }
 }
 

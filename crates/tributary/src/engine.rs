@@ -74,7 +74,9 @@ impl Analytics {
             command.arg("engine-child");
             command
         })
-        .with_context(|| format!("cannot start the ClickHouse engine at {listen}"))?;
+        .with_context(|| {
+            format!("cannot start the ClickHouse engine at {listen}; for another address: TRIBUTARY__CLICKHOUSE__LISTEN=127.0.0.1:0")
+        })?;
         let url = engine.url();
         let client =
             ClickHouseConfig { url: url.clone(), database: String::new(), user: "tributary".to_owned(), password };

@@ -1,5 +1,6 @@
 //! The tributary binary: telemetry, configuration, run, exit code.
 
+mod access;
 mod cli;
 mod client;
 mod commands;

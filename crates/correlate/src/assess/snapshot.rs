@@ -192,9 +192,13 @@ fn title(group: &Group, counting: &[&Finding], intel: &Intelligence) -> String {
         Some(package) => format!("{} in {}", group.name, package.name),
         None => group.name.clone(),
     };
-    // Tools put the package's name before the title (`freetype: overflow in …`); here it stands there already.
-    let twice = subject.and_then(|package| text.strip_prefix(&package.name)?.strip_prefix(": "));
-    let text = twice.unwrap_or(text);
+    // Tools put the package's name, or the last part of it, before the title (`freetype: overflow in …`); here it stands
+    // there already.
+    let text = match (text.split_once(": "), subject) {
+        (Some((said, rest)), Some(package)) if package.name.rsplit([':', '/']).next() == Some(said) => rest,
+        (Some((said, rest)), Some(package)) if package.name == said => rest,
+        _ => text,
+    };
     let title = if text.is_empty() || text == head { head } else { format!("{head}: {text}") };
     title.chars().take(300).collect()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::middleware::from_fn_with_state;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tributary_ingest::event::SecretHasher;
@@ -14,6 +15,7 @@ use tributary_ingest::intake::{self, Intake, IntakeSettings};
 use tributary_stream::Clock;
 use tributary_stream::clock::SystemClock;
 
+use crate::access::{self, Access};
 use crate::cli::UpArgs;
 use crate::config::Config;
 use crate::engine::{self, Analytics, Source};
@@ -114,10 +116,16 @@ pub fn serve(
         github_secret: (!secret.is_empty()).then(|| secret.clone().into_bytes()),
         ..IntakeSettings::default()
     };
+    let grants = Arc::new(grants(config)?);
+    let access = Arc::new(Access {
+        grants: Arc::clone(&grants),
+        is_loopback: listen.ip().is_loopback(),
+        hosts: config.intake.hosts.clone(),
+    });
     let intake = Intake::new(
         settings,
         Arc::clone(&river.producer),
-        Arc::new(grants(config)?),
+        grants,
         Arc::clone(&river.secrets) as Arc<dyn SecretHasher + Send + Sync>,
         Arc::new(SystemClock),
     );
@@ -126,7 +134,8 @@ pub fn serve(
             .await
             .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
         announce(listener.local_addr()?, river, config)?;
-        let app = server::router(shared).merge(intake::router(Arc::new(intake)));
+        let pages = server::router(shared).layer(from_fn_with_state(Arc::clone(&access), access::readers));
+        let app = pages.merge(intake::router(Arc::new(intake))).layer(from_fn_with_state(access, access::foreigners));
         let (begin, mut begun) = tokio::sync::watch::channel(false);
         let signal = async move {
             interrupted().await;
