@@ -19,6 +19,33 @@ fn schema_files_and_types_agree() {
     }
 }
 
+/// Rolling upgrades: for a while two releases read each other's records, so a schema may change only in ways that Avro
+/// resolves in both directions (a field with a default). `schemas/avro/released/<version>` holds what was released.
+#[test]
+fn schemas_are_compatible_with_their_last_release_in_both_directions() {
+    use apache_avro::schema_compatibility::SchemaCompatibility;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/avro/released");
+    let number = |version: &str| version.split('.').map(|part| part.parse::<u32>().unwrap()).collect::<Vec<u32>>();
+    let versions = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let last = versions.max_by_key(|version| number(version)).expect("something was released");
+    let now = derived();
+    let mut compared = 0;
+    for entry in std::fs::read_dir(root.join(&last)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let released = apache_avro::Schema::parse_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let (_, current) = now.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name} is gone"));
+        for (writer, reader, who) in
+            [(&released, current, "this build reads"), (current, &released, "the last release reads")]
+        {
+            SchemaCompatibility::can_read(writer, reader)
+                .unwrap_or_else(|error| panic!("{name}: not so that {who}: {error}"));
+        }
+        compared += 1;
+    }
+    assert!(compared > 0, "{last} holds no schema");
+}
+
 #[test]
 fn a_record_round_trips() {
     let fact = Fact {
