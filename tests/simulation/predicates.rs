@@ -5,11 +5,12 @@ use std::fmt::Debug;
 
 use tributary_correlate::assess::{chain, invariants};
 use tributary_model::finding::TrackedFinding;
-use tributary_model::id::RiskId;
+use tributary_model::id::{RemedyId, RiskId};
 use tributary_model::reject::Reject;
-use tributary_model::remedy::TicketState;
-use tributary_model::risk::Change;
+use tributary_model::remedy::{RemedyMember, TicketState};
+use tributary_model::risk::{Change, RiskState};
 use tributary_model::scan::ScanState;
+use tributary_model::severity::Band;
 use tributary_model::{AvroRecord, Topic};
 use tributary_stream::sim::{SimLog, World};
 
@@ -103,20 +104,50 @@ pub fn i7(ours: &Outcome, theirs: &Outcome) -> Verdict {
         outcome.tracked.iter().map(|finding| (finding.finding, view(finding))).collect()
     };
     agree("I7", &findings(ours), &findings(theirs))?;
-    let tickets = |outcome: &Outcome| -> BTreeMap<_, _> {
-        let open = outcome.tickets.iter().filter(|(_, ticket)| ticket.state == TicketState::Open);
-        open.map(|(key, ticket)| {
-            let risks: BTreeSet<RiskId> = ticket
-                .risks
-                .iter()
-                .filter(|risk| risk.state == tributary_model::risk::RiskState::Open)
-                .map(|risk| risk.risk)
-                .collect();
-            (key.clone(), (risks, ticket.band, ticket.owner.clone(), ticket.fix.clone()))
-        })
-        .collect()
+    agree("I7", &tickets(ours, theirs), &tickets(theirs, ours))
+}
+
+/// What is asked for: of every remedy with a ticket open in this run, and worth one in either or open in the other, what it
+/// says. A ticket that was opened while a risk stood higher stays open for what is left (history, which I3 excludes), so a
+/// remedy that neither run would open now may have a ticket in one of them only; [`asked`] sees to what that one says.
+fn tickets(outcome: &Outcome, other: &Outcome) -> BTreeMap<RemedyId, impl PartialEq + Debug> {
+    let compared = |key: &RemedyId| {
+        other.is_open(key) || [outcome, other].into_iter().any(|run| run.open_members(key).any(is_worth_asking))
     };
-    agree("I7", &tickets(ours), &tickets(theirs))
+    let open = outcome.tickets.values().filter(|ticket| outcome.is_open(&ticket.key) && compared(&ticket.key));
+    open.map(|ticket| {
+        let risks = ticket.risks.iter().filter(|risk| risk.state == RiskState::Open).map(|risk| risk.risk);
+        let risks: BTreeSet<RiskId> = risks.collect();
+        (ticket.key, (risks, ticket.band, ticket.owner.clone(), ticket.fix.clone()))
+    })
+    .collect()
+}
+
+/// As REMEDY's documentation has it: scheduled or more urgent, and not only imported, unless immediate.
+fn is_worth_asking(member: &RemedyMember) -> bool {
+    member.band == Band::Immediate || member.band >= Band::Scheduled && !member.backfill
+}
+
+/// The two ends of REMEDY: what is worth asking for is asked, and an open ticket says what its members say now.
+pub fn asked(outcome: &Outcome) -> Verdict {
+    for key in outcome.members.keys() {
+        let worth = outcome.open_members(key).find(|member| is_worth_asking(member));
+        holds(worth.is_none() || outcome.is_open(key), || format!("I5: {key} has no ticket for {worth:?}"))?;
+    }
+    for ticket in outcome.tickets.values().filter(|ticket| ticket.state == TicketState::Open) {
+        let members: Vec<&RemedyMember> = outcome.open_members(&ticket.key).collect();
+        let risks: BTreeSet<(RiskId, Band)> = members.iter().map(|member| (member.risk, member.band)).collect();
+        let listed = ticket.risks.iter().filter(|risk| risk.state == RiskState::Open);
+        let says = (listed.map(|risk| (risk.risk, risk.band)).collect(), Some(ticket.band), ticket.due_at);
+        let band = members.iter().map(|member| member.band).max();
+        let due = members.iter().filter_map(|member| member.due_at).min();
+        let key = ticket.key;
+        let expected = (risks, band, due);
+        holds(says == expected, || format!("I5: the ticket {key} says {says:?}, its members {expected:?}"))?;
+        let targets = members.iter().all(|member| member.target == ticket.fix.target);
+        holds(targets, || format!("I5: the ticket {key} asks for {:?}, its members do not", ticket.fix))?;
+    }
+    Ok(())
 }
 
 /// I4: every scan that was sent has its line, and it is finished; the lines are those of the other run.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tributary_correlate::graph::Graph;
 use tributary_correlate::{assess, relate, remedy, track};
 use tributary_model::finding::{Finding, TrackedFinding};
-use tributary_model::remedy::Ticket;
+use tributary_model::id::RemedyId;
+use tributary_model::remedy::{RemedyMember, Ticket, TicketState};
 use tributary_model::risk::{Change, Risk, RiskState};
 use tributary_model::scan::ScanRun;
 use tributary_model::time::{DAY, Millis};
@@ -119,7 +120,9 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     pub risks: Vec<Risk>,
     pub changes: Vec<Change>,
-    pub tickets: BTreeMap<String, Ticket>,
+    pub tickets: BTreeMap<RemedyId, Ticket>,
+    /// By remedy: the risks that it would close now.
+    pub members: BTreeMap<RemedyId, Vec<RemedyMember>>,
     /// Lines of the ledger; the parts of unfinished scans are not among them.
     pub runs: BTreeMap<String, ScanRun>,
 }
@@ -129,18 +132,35 @@ impl Outcome {
         let runs = world.latest(Topic::Scans).into_iter();
         let runs = runs.map(|(key, value)| (string(&key), ScanRun::decode(&value).unwrap()));
         let tickets = world.latest(Topic::Tickets).into_iter();
+        let tickets = tickets.map(|(_, value)| serde_json::from_slice::<Ticket>(&value).unwrap());
+        let mut members: BTreeMap<RemedyId, Vec<RemedyMember>> = BTreeMap::new();
+        for member in latest::<RemedyMember>(world, Topic::Remedies) {
+            members.entry(member.remedy).or_default().push(member);
+        }
         Self {
             tracked: latest(world, Topic::Tracked),
             findings: latest(world, Topic::Findings),
             risks: latest(world, Topic::Risks),
             changes: world.records(Topic::Changes).iter().map(change).collect(),
-            tickets: tickets.map(|(key, value)| (string(&key), serde_json::from_slice(&value).unwrap())).collect(),
+            tickets: tickets.map(|ticket| (ticket.key, ticket)).collect(),
+            members,
             runs: runs.filter(|(_, run)| run.seen.is_empty()).collect(),
         }
     }
 
     pub fn open(&self) -> impl Iterator<Item = &Risk> {
         self.risks.iter().filter(|risk| risk.state != RiskState::Resolved)
+    }
+
+    /// Whether a remedy has an open ticket.
+    pub fn is_open(&self, key: &RemedyId) -> bool {
+        self.tickets.get(key).is_some_and(|ticket| ticket.state == TicketState::Open)
+    }
+
+    /// Open risks under a remedy.
+    pub fn open_members(&self, key: &RemedyId) -> impl Iterator<Item = &RemedyMember> {
+        let members = self.members.get(key).into_iter().flatten();
+        members.filter(|member| member.state == RiskState::Open)
     }
 }
 

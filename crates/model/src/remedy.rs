@@ -11,7 +11,7 @@ use crate::time::Millis;
 
 /// One risk under the fix that would close it. Topic `remedies`, key: `remedy|risk`, partition key: remedy.
 ///
-/// When a risk's fix target changes, the old member ends with `member = false`.
+/// When a risk's fix target changes, the old member ends with a tombstone: nothing else would ever take it off the topic.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, AvroSchema)]
 #[avro(namespace = "io.tributary")]
 pub struct RemedyMember {
@@ -21,8 +21,6 @@ pub struct RemedyMember {
     pub kind: String,
     /// Target without version.
     pub target: String,
-    /// Whether the risk still belongs here.
-    pub member: bool,
     /// The risk.
     pub risk: RiskId,
     /// Its title.

@@ -21,7 +21,6 @@ pub fn member_of(risk: &Risk, cause: &Origin) -> Option<RemedyMember> {
         remedy: remedy_of(&risk.fix),
         kind: risk.fix.kind.clone(),
         target: risk.fix.target.clone(),
-        member: true,
         risk: risk.risk,
         title: risk.title.clone(),
         name: risk.name.clone(),
@@ -39,18 +38,21 @@ pub fn member_of(risk: &Risk, cause: &Origin) -> Option<RemedyMember> {
     })
 }
 
-/// What to tell REMEDY after a transition: the members that differ from what was told before. `previous` is the record
-/// told last.
+/// What to tell REMEDY after a transition.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct News {
+    /// The remedy that the risk belongs to no longer.
+    pub left: Option<RemedyId>,
+    /// Its place now, where that differs from what was told before.
+    pub member: Option<RemedyMember>,
+}
+
+/// The difference between what was told of `previous`, the record told last, and what `risk` gives.
 #[must_use]
-pub fn differences(previous: Option<&Risk>, risk: &Risk, cause: &Origin) -> Vec<RemedyMember> {
+pub fn news(previous: Option<&Risk>, risk: &Risk, cause: &Origin) -> News {
     let before = previous.and_then(|previous| member_of(previous, cause));
     let after = member_of(risk, cause);
-    match (before, after) {
-        (Some(before), Some(after)) if before == after => Vec::new(),
-        (Some(before), Some(after)) if before.remedy == after.remedy => vec![after],
-        (before, after) => {
-            let left = before.map(|before| RemedyMember { member: false, ..before });
-            left.into_iter().chain(after).collect()
-        }
-    }
+    let is_elsewhere = |before: &RemedyMember| after.as_ref().is_none_or(|after| after.remedy != before.remedy);
+    let left = before.as_ref().filter(|before| is_elsewhere(before)).map(|before| before.remedy);
+    News { left, member: after.filter(|after| before.as_ref() != Some(after)) }
 }

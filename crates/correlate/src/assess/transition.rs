@@ -116,14 +116,16 @@ fn revise(previous: &Risk, assessed: Risk, cause: &Cause, now: Millis) -> Option
     Some(finish(Some(previous), risk, kind, reason, cause.from, cause, now))
 }
 
-/// Purely the evidence's, except that a risk reopened after the window starts anew and stays with that start.
+/// Purely the evidence's, except that a risk reopened after the window starts anew and stays with that start. Such a
+/// risk alone has a clock that is later than its story; of any other, evidence that arrives late may still move the start
+/// back, reopened or not.
 fn clock_start(previous: &Risk, assessed: &Risk, reopens: bool, cause: &Cause, now: Millis) -> Millis {
-    if reopens {
-        let closed = previous.resolved_at.unwrap_or(previous.decided_at);
-        let is_new_story = now.saturating_sub(closed) > REOPEN_WINDOW;
-        return if is_new_story { cause.event_at.max(assessed.clock_start) } else { assessed.clock_start };
+    let closed = previous.resolved_at.unwrap_or(previous.decided_at);
+    if reopens && now.saturating_sub(closed) > REOPEN_WINDOW {
+        return cause.event_at.max(assessed.clock_start);
     }
-    if previous.reopened > 0 { assessed.clock_start.max(previous.clock_start) } else { assessed.clock_start }
+    let started_anew = previous.clock_start > previous.first_seen;
+    if started_anew { assessed.clock_start.max(previous.clock_start) } else { assessed.clock_start }
 }
 
 /// The earlier of the promised deadline and the computed one: it only tightens. An escalation counts from itself.

@@ -49,7 +49,7 @@ impl Remedy {
         let Some((remedy, risk)) = ids else {
             return Err(refuse(NAME, message, "malformed", "the key of a remedy member is `remedy|risk`"));
         };
-        let member = decode::<RemedyMember>(NAME, message)?.filter(|member| member.member).map(Arc::new);
+        let member = decode::<RemedyMember>(NAME, message)?.map(Arc::new);
         self.incoming.entry(remedy).or_default().insert(risk, member);
         self.marks.mark(remedy);
         Ok(())

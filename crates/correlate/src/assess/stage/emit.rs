@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use tributary_model::AvroRecord;
-use tributary_model::id::RiskId;
+use tributary_model::id::{RemedyId, RiskId};
 use tributary_model::reject::{Origin, Reject};
-use tributary_model::remedy::RemedyMember;
 use tributary_model::risk::Risk;
 use tributary_model::time::Millis;
 use tributary_model::topic::Topic;
@@ -40,9 +39,12 @@ impl Assess {
             headers: Vec::new(),
         });
         out.put(Topic::Changes, &risk.component, key.clone(), &change).map_err(|error| unwritable(&key, &error))?;
-        for member in member::differences(previous.as_ref(), &risk, &cause.origin) {
-            let remedy = member.remedy.to_string();
-            out.put(Topic::Remedies, &remedy, member_key(&member), &member)
+        let news = member::news(previous.as_ref(), &risk, &cause.origin);
+        if let Some(left) = news.left {
+            out.delete(Topic::Remedies, &left.to_string(), member_key(left, id));
+        }
+        if let Some(member) = news.member {
+            out.put(Topic::Remedies, &member.remedy.to_string(), member_key(member.remedy, id), &member)
                 .map_err(|error| unwritable(&key, &error))?;
         }
         Ok(())
@@ -71,7 +73,7 @@ impl Assess {
                 continue;
             };
             if let Some(member) = member::member_of(&risk, &Origin::default()) {
-                out.delete(Topic::Remedies, &member.remedy.to_string(), member_key(&member));
+                out.delete(Topic::Remedies, &member.remedy.to_string(), member_key(member.remedy, id));
             }
             out.delete(Topic::Risks, &risk.component, id.to_string());
             self.risks.remove(&id);
@@ -80,8 +82,8 @@ impl Assess {
     }
 }
 
-fn member_key(member: &RemedyMember) -> String {
-    format!("{}|{}", member.remedy, member.risk)
+fn member_key(remedy: RemedyId, risk: RiskId) -> String {
+    format!("{remedy}|{risk}")
 }
 
 fn unwritable(key: &str, error: &tributary_model::CodecError) -> Reject {

@@ -1,6 +1,7 @@
 //! Recomputes what is marked: surroundings first, then signals between code and web, then every dirty cell once, then
 //! the risks that lost their findings to another.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -39,7 +40,6 @@ pub(super) struct Step {
 
 /// One cell while it is recomputed.
 struct Draft<'a> {
-    id: CellId,
     members: &'a [Member],
     findings: &'a [Finding],
     groups: &'a [Group],
@@ -157,29 +157,25 @@ impl Assess {
         let around = self.surroundings(&cell.component, findings);
         let estate = Arc::clone(&self.estate);
         let view = estate.graph().view();
-        let mut aliases = alias::Aliases::default();
-        if is_by_alias(cell.class) {
-            aliases = group::claimed_aliases(findings);
-            step.reader.aliases(&view, &mut aliases);
-        }
-        let groups = group::groups(findings, &aliases);
         let statements = statements(&view, &around, findings);
-        let draft = Draft {
-            id,
-            members: &cell.members,
-            findings,
-            groups: &groups,
-            around: &around,
-            statements: &statements,
-            view: &view,
-            cause,
-        };
-        for group in &groups {
-            self.settle_group(&draft, group, step, now, out)?;
+        // What leaves says where it went and no more: it is dropped after this step, so a name or a clock that came from it
+        // would stand or fall with the next reason to look at the cell.
+        let (stay, leave) = parted(&cell.members, findings);
+        let groups = grouped(cell.class, &stay.findings, &stay.findings, &view, &mut step.reader);
+        let left = grouped(cell.class, &leave.findings, findings, &view, &mut step.reader);
+        let lives = |group: &Group| groups.iter().any(|other| other.risk == group.risk);
+        let left: Vec<Group> = left.into_iter().filter(|group| !lives(group)).collect();
+        for (part, groups) in [(&stay, &groups), (&leave, &left)] {
+            let Part { members, findings } = part;
+            let (around, statements, view) = (&around, &statements, &view);
+            let draft = Draft { members, findings, groups, around, statements, view, cause };
+            for group in groups {
+                self.settle_group(&draft, group, step, now, out)?;
+            }
         }
-        self.keep(&draft, cell);
-        self.cell_reads.set(&id, view.reads());
-        Ok(groups.iter().map(|group| group.risk).collect())
+        self.keep(id, cell, &stay, &groups);
+        self.cell_reads.set(&id, if stay.members.is_empty() { Vec::new() } else { view.reads() });
+        Ok(groups.iter().chain(&left).map(|group| group.risk).collect())
     }
 
     fn settle_group(
@@ -234,24 +230,60 @@ impl Assess {
     }
 
     /// Remembers which risk each finding was given to; findings that moved away leave.
-    fn keep(&mut self, draft: &Draft<'_>, cell: &Cell) {
-        let mut risks: Vec<Option<RiskId>> = vec![None; draft.members.len()];
-        for group in draft.groups {
+    fn keep(&mut self, id: CellId, cell: &Cell, stay: &Part<'_>, groups: &[Group]) {
+        let mut risks: Vec<Option<RiskId>> = vec![None; stay.members.len()];
+        for group in groups {
             for at in &group.members {
                 risks[*at] = Some(group.risk);
             }
         }
-        let is_same = draft.members.iter().zip(&risks).all(|(member, risk)| member.risk == *risk);
-        if is_same && draft.findings.iter().all(|finding| finding.end == FindingEnd::None) {
+        let is_same = stay.members.iter().zip(&risks).all(|(member, risk)| member.risk == *risk);
+        if is_same && stay.members.len() == cell.members.len() {
             return;
         }
-        let stay = draft.members.iter().zip(risks).zip(draft.findings);
-        let members = stay
-            .filter(|(_, finding)| finding.end == FindingEnd::None)
-            .map(|((member, risk), _)| Member { risk, ..member.clone() })
-            .collect();
-        self.cells.put(draft.id, Cell { members: Arc::new(members), ..cell.clone() });
+        let members = stay.members.iter().zip(risks).map(|(member, risk)| Member { risk, ..member.clone() }).collect();
+        self.cells.put(id, Cell { members: Arc::new(members), ..cell.clone() });
     }
+}
+
+/// Findings that stay in the cell, or those that leave it, with their members.
+struct Part<'a> {
+    members: Cow<'a, [Member]>,
+    findings: Cow<'a, [Finding]>,
+}
+
+/// Who stays, and who leaves. Mostly everybody stays, and nothing is copied.
+fn parted<'a>(members: &'a [Member], findings: &'a [Finding]) -> (Part<'a>, Part<'a>) {
+    if findings.iter().all(|finding| finding.end == FindingEnd::None) {
+        let nobody = Part { members: Cow::Borrowed(&[]), findings: Cow::Borrowed(&[]) };
+        return (Part { members: Cow::Borrowed(members), findings: Cow::Borrowed(findings) }, nobody);
+    }
+    let pairs = || members.iter().zip(findings);
+    let of = |stays: bool| {
+        let some = || pairs().filter(move |(_, finding)| (finding.end == FindingEnd::None) == stays);
+        let members = some().map(|(member, _)| member.clone()).collect();
+        Part { members: Cow::Owned(members), findings: some().map(|(_, finding)| finding.clone()).collect() }
+    };
+    (of(true), of(false))
+}
+
+/// The groups of some findings, under the names that `known` findings and intelligence give.
+fn grouped(
+    class: FindingClass,
+    findings: &[Finding],
+    known: &[Finding],
+    view: &View<'_>,
+    reader: &mut Reader,
+) -> Vec<Group> {
+    let mut aliases = alias::Aliases::default();
+    if findings.is_empty() {
+        return Vec::new();
+    }
+    if is_by_alias(class) {
+        aliases = group::claimed_aliases(known);
+        reader.aliases(view, &mut aliases);
+    }
+    group::groups(findings, &aliases)
 }
 
 /// The findings of a cell, one per member; those that have just arrived are decoded already. What does not decode was

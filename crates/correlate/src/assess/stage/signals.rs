@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tributary_model::finding::Finding;
+use tributary_model::finding::{Finding, FindingEnd};
 use tributary_model::id::RiskId;
 use tributary_model::sighting::FindingClass;
 
@@ -29,7 +29,8 @@ impl Assess {
             if !matches!(cell.class, FindingClass::Web | FindingClass::Weakness) {
                 continue;
             }
-            let findings = decoded(&cell.members, &mut BTreeMap::new());
+            let mut findings = decoded(&cell.members, &mut BTreeMap::new());
+            findings.retain(|finding| finding.end == FindingEnd::None);
             let groups = group::groups(&findings, &Aliases::default());
             let signals = groups.iter().filter_map(|group| signal_of(group, &findings));
             let (cells, all) = fresh.entry(Arc::clone(&cell.component)).or_default();

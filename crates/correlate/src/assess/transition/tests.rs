@@ -112,6 +112,33 @@ fn a_reopening_within_thirty_days_keeps_the_clock() {
 }
 
 #[test]
+fn i3_older_evidence_that_arrives_after_a_reopening_moves_the_clock_as_before_it() {
+    let older = || {
+        Next::Present(Box::new(Risk {
+            first_seen: T0 - 20 * DAY,
+            clock_start: T0 - 20 * DAY,
+            ..assessed(Band::Scheduled, 1)
+        }))
+    };
+    let (opened, _) = step(None, present(Band::Scheduled, 1), T0).unwrap();
+    let (resolved, _) = step(Some(&opened), Next::Gone(Gone::Closed, Vec::new()), T0 + DAY).unwrap();
+    let (soon, _) = step(Some(&resolved), present(Band::Scheduled, 1), T0 + 2 * DAY).unwrap();
+    let (moved, _) = step(Some(&soon), older(), T0 + 3 * DAY).unwrap();
+    assert_eq!((moved.reopened, moved.clock_start), (1, T0 - 20 * DAY));
+}
+
+#[test]
+fn a_clock_that_started_anew_stays_with_its_start_through_another_reopening() {
+    let close = |risk: &Risk, now| step(Some(risk), Next::Gone(Gone::Closed, Vec::new()), now).unwrap().0;
+    let (opened, _) = step(None, present(Band::Scheduled, 1), T0).unwrap();
+    let resolved = close(&opened, T0 + DAY);
+    let (late, _) = step(Some(&resolved), present(Band::Scheduled, 1), T0 + 40 * DAY).unwrap();
+    let resolved = close(&late, T0 + 41 * DAY);
+    let (again, _) = step(Some(&resolved), present(Band::Scheduled, 1), T0 + 42 * DAY).unwrap();
+    assert_eq!(again.clock_start, T0 + 40 * DAY);
+}
+
+#[test]
 fn a_longer_history_is_one_chain() {
     let mut changes = Vec::new();
     let mut last: Option<Risk> = None;

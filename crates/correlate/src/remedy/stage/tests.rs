@@ -16,7 +16,6 @@ fn member(risk: u8, change: impl FnOnce(&mut RemedyMember)) -> RemedyMember {
         remedy: KEY,
         kind: "upgrade".to_owned(),
         target: "pkg:npm/x".to_owned(),
-        member: true,
         risk: RiskId([risk; 16]),
         band: Band::Scheduled,
         component: "shop".to_owned(),
@@ -51,6 +50,11 @@ fn send(stage: &mut Remedy, members: &[RemedyMember]) -> Vec<Output> {
     settle(stage, T0)
 }
 
+fn leave(stage: &mut Remedy, risk: u8) {
+    let gone = message(Topic::Remedies, &format!("{KEY}|{}", RiskId([risk; 16])), None);
+    stage.apply(&gone, T0).unwrap();
+}
+
 fn ticket_of(output: &Output) -> Ticket {
     serde_json::from_slice(output.value.as_ref().unwrap()).unwrap()
 }
@@ -80,10 +84,9 @@ fn a_revision_is_a_cloudevent_in_binary_mode() {
 fn a_risk_that_leaves_for_another_fix_leaves_the_ticket() {
     let mut stage = Remedy::new();
     send(&mut stage, &[member(1, |_| {}), member(2, |_| {})]);
-    let out = send(&mut stage, &[member(2, |member| member.member = false)]);
-    assert_eq!(ticket_of(&out[0]).risks_total, 1);
-    let gone = message(Topic::Remedies, &format!("{KEY}|{}", RiskId([1; 16])), None);
-    stage.apply(&gone, T0).unwrap();
+    leave(&mut stage, 2);
+    assert_eq!(ticket_of(&settle(&mut stage, T0)[0]).risks_total, 1);
+    leave(&mut stage, 1);
     assert_eq!(ticket_of(&settle(&mut stage, T0)[0]).state, TicketState::Resolved);
 }
 
@@ -125,7 +128,8 @@ fn a_rollback_leaves_no_trace() {
 fn a_resolved_ticket_goes_after_ninety_days() {
     let mut stage = Remedy::new();
     send(&mut stage, &[member(1, |_| {})]);
-    send(&mut stage, &[member(1, |member| member.member = false)]);
+    leave(&mut stage, 1);
+    settle(&mut stage, T0);
     assert_eq!(stage.next_timer(), Some(T0 + 90 * DAY));
     assert!(settle(&mut stage, T0 + 89 * DAY).is_empty());
     let out = settle(&mut stage, T0 + 90 * DAY);

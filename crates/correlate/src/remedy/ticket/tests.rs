@@ -13,7 +13,6 @@ fn member(risk: u8, band: Band, version: &str) -> RemedyMember {
         remedy: KEY,
         kind: "upgrade".to_owned(),
         target: "pkg:maven/a/b".to_owned(),
-        member: true,
         risk: RiskId([risk; 16]),
         title: format!("CVE-2024-{risk} in b"),
         name: format!("CVE-2024-{risk}"),

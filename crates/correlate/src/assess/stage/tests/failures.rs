@@ -265,6 +265,42 @@ fn f26_a_move_to_another_component_keeps_the_clock_and_names_the_other_risk() {
 }
 
 #[test]
+fn i3_what_a_finding_that_moved_away_said_leaves_with_it() {
+    let mut harness = Harness::new();
+    let stays = finding(1, IMAGE, "trivy", vulnerability("CVE-2024-1", "pkg:npm/ws@1.0.0"));
+    let named = Sighting { aliases: vec!["CVE-2024-1".to_owned()], ..vulnerability("GHSA-a", "pkg:npm/ws@1.0.0") };
+    let mut moves = finding(9, REPO, "osv", named);
+    harness.send(&[stays.clone(), moves.clone()]);
+    assert_eq!(harness.open()["CVE-2024-1"].clock_start, T0 - 9 * DAY);
+    moves.end = FindingEnd::Moved;
+    moves.moved_to = "store".to_owned();
+    harness.send(&[moves]);
+    let after = harness.open()["CVE-2024-1"].clone();
+    assert_eq!(
+        (after.vulnerability_ids.as_slice(), after.clock_start),
+        (["CVE-2024-1".to_owned()].as_slice(), T0 - DAY)
+    );
+    harness.check_invariants();
+    let mut alone = Harness::new();
+    alone.send(&[stays]);
+    assert_eq!(invariants::i3_view(&after), invariants::i3_view(&alone.open()["CVE-2024-1"]));
+}
+
+#[test]
+fn i8_a_risk_whose_fix_changes_leaves_nothing_under_the_old_one() {
+    let mut harness = Harness::new();
+    let one = finding(1, REPO, "trivy", vulnerability("CVE-2024-1", "pkg:npm/ws@1.0.0"));
+    harness.send(std::slice::from_ref(&one));
+    let before = harness.members();
+    let mut elsewhere = one;
+    elsewhere.tracked.sighting.package.as_mut().unwrap().manifest_dir = "web".to_owned();
+    harness.send(&[elsewhere]);
+    let after = harness.members();
+    assert_eq!((before.len(), after.len()), (1, 1));
+    assert_ne!(before.keys().next(), after.keys().next());
+}
+
+#[test]
 fn f16_a_closed_risk_without_findings_goes_after_thirty_days() {
     let mut harness = Harness::new();
     let mut one = finding(1, IMAGE, "trivy", vulnerability("CVE-2024-1", "pkg:npm/ws@1.0.0"));
