@@ -120,12 +120,26 @@ pub struct Location {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, AvroSchema)]
 #[avro(namespace = "io.tributary")]
 pub struct Endpoint {
-    /// Upper-case HTTP method; `ANY` when unknown.
+    /// Upper-case HTTP method; [`Endpoint::ANY_METHOD`] when unknown.
     pub method: String,
-    /// Path with variable segments replaced by `{}`: numbers, UUIDs, long hex.
+    /// Path with variable segments replaced by `{}`: numbers, UUIDs, long hex; [`Endpoint::WHOLE_SITE`] for what is no page's own.
     pub path_template: String,
     /// Parameter name; empty when none.
     pub parameter: String,
+}
+
+impl Endpoint {
+    /// The method of what was seen without one.
+    pub const ANY_METHOD: &'static str = "ANY";
+    /// The path of an observation about the site. A header that is missing is missing on every page and is set in one place:
+    /// by page it would be as many findings as the scanner had patience. No template is equal to it, since each begins with `/`.
+    pub const WHOLE_SITE: &'static str = "*";
+
+    /// Whether this is about the site, and not about one of its routes.
+    #[must_use]
+    pub fn is_whole_site(&self) -> bool {
+        self.path_template == Self::WHOLE_SITE
+    }
 }
 
 /// A secret, without the secret.

@@ -38,7 +38,8 @@ pub fn fix(group: &Group, component: &str, findings: &[&Finding], around: &Surro
         }
         FindingClass::Web => {
             let endpoint = endpoint(first);
-            simple("code", format!("{endpoint} ({})", group.name), own, format!("Fix {} at {endpoint}", group.name))
+            let place = if group::is_of_site(sighting) { "on every page".to_owned() } else { format!("at {endpoint}") };
+            simple("code", format!("{endpoint} ({})", group.name), own, format!("Fix {} {place}", group.name))
         }
         FindingClass::Runtime => {
             let summary = format!("Find out why `{}` happens, and stop it", group.name);

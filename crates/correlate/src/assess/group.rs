@@ -10,7 +10,7 @@ use tributary_model::asset;
 use tributary_model::entity::vulnerability_id;
 use tributary_model::finding::{Finding, FindingEnd, FindingState};
 use tributary_model::id::{IdHasher, RiskId};
-use tributary_model::sighting::{FindingClass, Sighting};
+use tributary_model::sighting::{Endpoint, FindingClass, Sighting};
 
 use super::alias::{self, Aliases};
 use super::cluster::{self, Claim};
@@ -107,9 +107,18 @@ fn name_of_control(sighting: &Sighting) -> &str {
     if sighting.control.is_empty() { &sighting.rule } else { &sighting.control }
 }
 
-/// `CWE-89`, else the rule.
+/// Whether a web sighting is about the site as such: observed by a scanner, not attacked by it.
+#[must_use]
+pub fn is_of_site(sighting: &Sighting) -> bool {
+    sighting.endpoint.as_ref().is_some_and(Endpoint::is_whole_site)
+}
+
+/// `CWE-89`, else the rule. Observations about a site share a few CWEs (693, 200, 16), so there the rule tells one from another.
 fn weakness_name(sighting: &Sighting) -> String {
-    sighting.cwes.first().map_or_else(|| sighting.rule.clone(), |cwe| format!("CWE-{cwe}"))
+    match sighting.cwes.first() {
+        Some(cwe) if !is_of_site(sighting) => format!("CWE-{cwe}"),
+        _ => sighting.rule.clone(),
+    }
 }
 
 /// The cell of a finding.

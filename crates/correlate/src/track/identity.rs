@@ -10,7 +10,7 @@ use tributary_model::asset::{self, AssetKind};
 use tributary_model::entity;
 use tributary_model::id::{FindingId, IdHasher};
 use tributary_model::path;
-use tributary_model::sighting::{FindingClass, Location, Package, Sighting};
+use tributary_model::sighting::{Endpoint, FindingClass, Location, Package, Sighting};
 
 /// The ids of the sightings of one message, in their order.
 pub(super) fn ids(asset: &str, tool: &str, sightings: &[Sighting]) -> Vec<FindingId> {
@@ -130,11 +130,12 @@ fn misconfiguration(hasher: &mut IdHasher, sighting: &Sighting) {
 fn web(hasher: &mut IdHasher, sighting: &Sighting) {
     let endpoint = sighting.endpoint.as_ref();
     let (method, template, parameter) =
-        endpoint.map_or(("ANY", "/", ""), |at| (&at.method, &at.path_template, &at.parameter));
+        endpoint.map_or((Endpoint::ANY_METHOD, "/", ""), |at| (&at.method, &at.path_template, &at.parameter));
     hasher.field(method.to_ascii_uppercase()).field(template).field(parameter);
+    // Two missing headers of a site share a CWE, and often a parameter: the rule is what tells them apart.
     match sighting.cwes.iter().min() {
-        Some(cwe) => hasher.field("cwe").field(cwe.to_string()),
-        None => hasher.field("rule").field(&sighting.rule),
+        Some(cwe) if !endpoint.is_some_and(Endpoint::is_whole_site) => hasher.field("cwe").field(cwe.to_string()),
+        _ => hasher.field("rule").field(&sighting.rule),
     };
 }
 

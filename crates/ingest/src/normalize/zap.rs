@@ -1,5 +1,7 @@
-//! OWASP ZAP, JSON and XML: one sighting per alert, templated path and parameter. Requests, responses, evidence and attacks may
-//! hold session tokens and are not copied.
+//! OWASP ZAP, JSON and XML. An active alert (an attack worked: injection …) is fixed where it was found, so it is one sighting per
+//! method, templated path and parameter. A passive one (headers, cookies, disclosures) is an observation about the site: eleven
+//! pages without a header are one fix, so it is one sighting. Requests, responses, evidence and attacks may hold session tokens
+//! and are not copied.
 
 use std::collections::HashSet;
 
@@ -54,6 +56,9 @@ struct Site<'a> {
 struct Alert<'a> {
     #[serde(rename = "pluginid", borrow)]
     plugin: Text<'a>,
+    /// The plugin and which of its alerts: `10055-4`. Since version 2.10.
+    #[serde(rename = "alertRef", borrow)]
+    reference: Text<'a>,
     #[serde(borrow)]
     #[allow(clippy::struct_field_names)] // the name is the format's
     alert: Text<'a>,
@@ -77,6 +82,15 @@ struct Instance<'a> {
     method: Text<'a>,
     #[serde(borrow)]
     param: Text<'a>,
+    /// Read for whether there is one, never copied.
+    #[serde(borrow)]
+    attack: Text<'a>,
+}
+
+impl Alert<'_> {
+    fn is_active(&self) -> bool {
+        self.instances.iter().any(|instance| instance.attack.given().is_some())
+    }
 }
 
 /// One report per site.
@@ -106,17 +120,7 @@ fn report(input: &Input<'_>, document: &Document<'_>, site: &Site<'_>) -> Result
     let by_host = || asset::web(&format!("{scheme}://{}:{}", site.host.given()?, first([&*site.port, "80"])));
     let origin = asset::web(&site.name).or_else(by_host);
     let mut seen = HashSet::new();
-    let mut sightings = Vec::new();
-    for alert in &site.alerts {
-        let none = [Instance::default()];
-        let instances = if alert.instances.is_empty() { &none } else { &*alert.instances };
-        for instance in instances {
-            let sighting = sighting(alert, instance);
-            if seen.insert((sighting.rule.clone(), sighting.title.clone(), sighting.endpoint.clone().map(key))) {
-                sightings.push(sighting);
-            }
-        }
-    }
+    let sightings = site.alerts.iter().flat_map(sightings).filter(|sighting| seen.insert(key(sighting))).collect();
     Ok(Report {
         asset: asset_of::choose(input, Subject::Running, origin)?,
         tool: "owasp zap".to_owned(),
@@ -128,18 +132,46 @@ fn report(input: &Input<'_>, document: &Document<'_>, site: &Site<'_>) -> Result
     })
 }
 
-fn key(endpoint: Endpoint) -> (String, String, String) {
-    (endpoint.method, endpoint.path_template, endpoint.parameter)
+/// What a report says twice is one sighting. Risk and confidence are in it: ZAP tells one alert apart by them, and TRACK folds the
+/// claims that are about one finding.
+fn key(sighting: &Sighting) -> (String, String, Severity, Severity, Option<(String, String, String)>) {
+    let endpoint = sighting.endpoint.clone().map(|at| (at.method, at.path_template, at.parameter));
+    (sighting.rule.clone(), sighting.title.clone(), sighting.severity, sighting.confidence, endpoint)
 }
 
-fn sighting(alert: &Alert<'_>, instance: &Instance<'_>) -> Sighting {
+fn sightings(alert: &Alert<'_>) -> Vec<Sighting> {
+    if !alert.is_active() {
+        return vec![sighting(alert, first([&*alert.reference, &*alert.plugin]), of_site(&alert.instances))];
+    }
+    alert.instances.iter().map(|instance| sighting(alert, &alert.plugin, of_route(instance))).collect()
+}
+
+fn of_route(instance: &Instance<'_>) -> Endpoint {
+    Endpoint {
+        method: first([&*instance.method, Endpoint::ANY_METHOD]).to_ascii_uppercase(),
+        path_template: path::url_template(&instance.uri),
+        parameter: instance.param.trim().to_owned(),
+    }
+}
+
+/// No page is named as an example: a path beside a web finding would be taken for its route where code and web confirm each other.
+fn of_site(instances: &[Instance<'_>]) -> Endpoint {
+    let parameter = instances.first().map_or("", |instance| instance.param.trim());
+    let is_shared = instances.iter().all(|instance| instance.param.trim() == parameter);
+    Endpoint {
+        method: Endpoint::ANY_METHOD.to_owned(),
+        path_template: Endpoint::WHOLE_SITE.to_owned(),
+        parameter: if is_shared { parameter.to_owned() } else { String::new() },
+    }
+}
+
+fn sighting(alert: &Alert<'_>, rule: &str, endpoint: Endpoint) -> Sighting {
     let mut cwes = Vec::new();
     cwe::collect(&alert.cwe, true, &mut cwes);
     let (severity, confidence) = (alert.risk.0.map_or(-1, |n| n as i32), alert.confidence.0.map_or(-1, |n| n as i32));
-    let method = first([&*instance.method, "ANY"]).to_ascii_uppercase();
     Sighting {
         class: FindingClass::Web,
-        rule: alert.plugin.to_string(),
+        rule: rule.to_owned(),
         title: title::line(first([&*alert.name, &*alert.alert, &*alert.plugin])),
         severity: match severity {
             0 => Severity::Information,
@@ -157,11 +189,7 @@ fn sighting(alert: &Alert<'_>, instance: &Instance<'_>) -> Sighting {
         // Confidence 0 is how people mark a false positive in ZAP.
         status: if confidence == 0 { ToolStatus::Dismissed } else { ToolStatus::Open },
         cwes: cwe::canonical(cwes),
-        endpoint: Some(Endpoint {
-            method,
-            path_template: path::url_template(&instance.uri),
-            parameter: instance.param.trim().to_owned(),
-        }),
+        endpoint: Some(endpoint),
         ..Sighting::default()
     }
 }
@@ -205,6 +233,7 @@ fn instance(instance: &Element) -> Instance<'_> {
         uri: instance.text("uri").into(),
         method: instance.text("method").into(),
         param: instance.text("param").into(),
+        attack: instance.text("attack").into(),
     }
 }
 
@@ -213,10 +242,11 @@ fn alert(item: &Element) -> Alert<'_> {
     let instances: Vec<Instance<'_>> =
         item.children("instances").flat_map(|instances| instances.children("instance")).map(instance).collect();
     // Old versions have the one instance in the alert itself.
-    let own = Instance { uri: item.text("uri").into(), method: "".into(), param: item.text("param").into() };
+    let own = Instance { method: "".into(), ..instance(item) };
     let instances = if instances.is_empty() && !item.text("uri").is_empty() { vec![own] } else { instances };
     Alert {
         plugin: item.text("pluginid").into(),
+        reference: item.text("alertRef").into(),
         alert: item.text("alert").into(),
         name: item.text("name").into(),
         risk: number("riskcode"),

@@ -127,6 +127,26 @@ fn controls_and_endpoints_are_keyed_by_what_identifies_them() {
     assert_ne!(cell_of(&finding(1, "web:https://a", web("q"))), cell_of(&finding(2, "web:https://a", web("r"))));
 }
 
+#[test]
+fn two_headers_that_share_a_cwe_are_two_risks() {
+    let observed = |rule: &str, path: &str| Sighting {
+        class: FindingClass::Web,
+        rule: rule.to_owned(),
+        cwes: vec![693],
+        endpoint: Some(Endpoint { path_template: path.to_owned(), ..Endpoint::default() }),
+        ..Sighting::default()
+    };
+    let site = Endpoint::WHOLE_SITE;
+    let pair =
+        |path| [finding(1, "web:https://a", observed("1", path)), finding(2, "web:https://a", observed("2", path))];
+    let [first, second] = pair(site);
+    assert_ne!(cell_of(&first), cell_of(&second));
+    assert_eq!(groups(&[first], &Aliases::default())[0].name, "1");
+    let [first, second] = pair("/cart");
+    assert_eq!(cell_of(&first), cell_of(&second), "on a route the CWE says what is wrong, whoever says it");
+    assert_eq!(groups(&[first], &Aliases::default())[0].name, "CWE-693");
+}
+
 fn any_finding() -> impl Strategy<Value = Finding> {
     let ids = prop::sample::select(vec!["CVE-1", "CVE-2", "GHSA-a", "GHSA-b", "PYSEC-1", "DSA-1", "GO-1"]);
     (any::<u8>(), ids.clone(), prop::collection::vec(ids, 0..3))

@@ -1,6 +1,6 @@
 //! Inputs and where they come from.
 
-use tributary_model::sighting::{Package, Sighting};
+use tributary_model::sighting::{Endpoint, Package, Sighting};
 
 use super::*;
 use crate::assess::surroundings::{Placement, Vulnerability};
@@ -153,4 +153,17 @@ fn a_revoked_secret_is_not_live() {
         of(FindingClass::Secret, &findings, &Surroundings::default(), &Intelligence::default()).verified
     };
     assert!(live(false) && !live(true));
+}
+
+#[test]
+fn an_attack_is_a_proof_of_concept_and_a_look_is_not() {
+    let at = |path: &str| {
+        [finding("web:https://shop.example", |finding| {
+            let endpoint = Endpoint { path_template: path.to_owned(), ..Endpoint::default() };
+            finding.tracked.sighting = Sighting { endpoint: Some(endpoint), ..Sighting::default() };
+        })]
+    };
+    let web = |path| of(FindingClass::Web, &at(path), &Surroundings::default(), &Intelligence::default()).exploitation;
+    assert_eq!(web("/orders/{}"), Known::said(Exploitation::Poc, "web scan", 0));
+    assert_eq!(web(Endpoint::WHOLE_SITE), Known::assumed(Exploitation::None));
 }

@@ -4,6 +4,7 @@ use tributary_model::severity::Severity;
 use tributary_model::sighting::FindingClass;
 
 use super::Evidence;
+use crate::assess::group::is_of_site;
 use crate::assess::surroundings::{Intelligence, Known, Vulnerability};
 use crate::assess::tables::Exploitation;
 
@@ -76,7 +77,10 @@ fn exploitation(
 /// What a scan or a sensor showed on this component itself.
 fn demonstrated(evidence: Evidence<'_>, severity: Severity) -> Known<Exploitation> {
     match evidence.class {
-        FindingClass::Web => Known::said(Exploitation::Poc, "web scan", 0),
+        // The scanner's own attack is the proof. A missing header was looked at, not attacked.
+        FindingClass::Web if evidence.findings.iter().any(|finding| !is_of_site(&finding.tracked.sighting)) => {
+            Known::said(Exploitation::Poc, "web scan", 0)
+        }
         FindingClass::Weakness if evidence.confirmed => Known::said(Exploitation::Poc, "confirmed by a web scan", 0),
         FindingClass::Runtime if severity >= Severity::High => Known::said(Exploitation::Active, "runtime sensor", 0),
         _ => Known::assumed(Exploitation::None),

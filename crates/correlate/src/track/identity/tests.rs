@@ -180,6 +180,22 @@ fn f5_a_detection_belongs_to_its_workload() {
 }
 
 #[test]
+fn a_site_wide_observation_is_known_by_its_rule_and_a_route_by_its_cwe() {
+    let observed = |rule: &str, path: &str| {
+        let endpoint = Endpoint { method: "ANY".into(), path_template: path.into(), parameter: String::new() };
+        Sighting { endpoint: Some(endpoint), cwes: vec![693], ..of(FindingClass::Web, rule) }
+    };
+    let site = "web:https://shop.example";
+    other(site, &observed("10020-1", Endpoint::WHOLE_SITE), &observed("10038-1", Endpoint::WHOLE_SITE));
+    same(
+        site,
+        &observed("10020-1", Endpoint::WHOLE_SITE),
+        &Sighting { cwes: vec![1021], ..observed("10020-1", Endpoint::WHOLE_SITE) },
+    );
+    same(site, &observed("10020-1", "/cart"), &observed("10038-1", "/cart"));
+}
+
+#[test]
 fn two_rules_for_one_control_are_one_finding() {
     let prowler = Sighting { rule: "s3_bucket_public_access".into(), ..bucket() };
     same(REPO, &bucket(), &prowler);
