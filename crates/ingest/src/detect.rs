@@ -106,6 +106,7 @@ fn named(name: &str) -> Option<Format> {
         "trufflehog3" | "truffle-hog" => "trufflehog",
         "owasp-zap" | "zaproxy" | "zap-json" | "zap-xml" => "zap",
         "prowler" | "prowler-ocsf" | "ocsf-json" => "ocsf",
+        "prowler3" | "prowler-v3" | "prowler-3-json" => "prowler-json",
         "cdevent" | "cd-events" => "cdevents",
         "in-toto" | "intoto" | "slsa-provenance" | "provenance" | "dsse" => "slsa",
         "k8s" | "kube" => "kubernetes",

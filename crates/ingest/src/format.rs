@@ -46,6 +46,7 @@ formats! {
     Checkov, "checkov", Scanner, "Checkov JSON";
     Zap, "zap", Scanner, "OWASP ZAP (JSON, XML)";
     Ocsf, "ocsf", Cloud, "OCSF findings (Prowler and others)";
+    ProwlerJson, "prowler-json", Cloud, "Prowler 3 JSON";
     ProwlerCsv, "prowler-csv", Cloud, "Prowler CSV";
     CdEvents, "cdevents", Cicd, "CDEvents";
     GithubPush, "github.push", Cicd, "GitHub push webhook";

@@ -19,6 +19,7 @@ pub mod ocsf;
 pub mod openvex;
 pub mod osv;
 pub mod prowler_csv;
+pub mod prowler_json;
 pub mod sarif;
 pub mod semgrep;
 pub mod slsa;
@@ -67,6 +68,7 @@ pub fn normalize(format: Format, input: &Input<'_>) -> Result<Events, Rejection>
         Format::Checkov => checkov::normalize(input),
         Format::Zap => zap::normalize(input),
         Format::Ocsf => ocsf::normalize(input),
+        Format::ProwlerJson => prowler_json::normalize(input),
         Format::ProwlerCsv => prowler_csv::normalize(input),
         Format::CdEvents => cdevents::normalize(input),
         Format::GithubPush => github::push(input),

@@ -271,7 +271,7 @@ fn granted(events: &Events, rights: &Rights<'_>) -> Result<(), Rejection> {
     use tributary_model::sighting::ToolStatus;
     for report in &events.reports {
         rights.asset(Verb::Observe, &report.asset)?;
-        if report.is_alert && report.sightings.iter().any(|sighting| sighting.status == ToolStatus::Fixed) {
+        if report.sightings.iter().any(|sighting| sighting.status == ToolStatus::Fixed) {
             rights.asset(Verb::Withdraw, &report.asset)?;
         }
     }

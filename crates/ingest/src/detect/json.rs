@@ -113,6 +113,9 @@ fn scanner(o: &Outline) -> Option<Format> {
     if has("class_uid") && any(&["metadata", "category_uid", "severity_id", "finding_info", "time"]) {
         return Some(Format::Ocsf);
     }
+    if has("CheckID") && has("Status") && any(&["StatusExtended", "ResourceArn", "ResourceId", "FindingUniqueId"]) {
+        return Some(Format::ProwlerJson);
+    }
     None
 }
 

@@ -45,7 +45,6 @@ const TOOLS: &[Tool] = &[
         advice: "run Prowler or the Trivy operator for the same controls",
     },
     Tool { keys: &["dependencies", "fixes"], name: "pip-audit", advice: "run it with `-f cyclonedx-json`" },
-    Tool { keys: &["CheckID", "Provider"], name: "Prowler 3 JSON", advice: "run it with `-M json-ocsf`" },
 ];
 
 /// What to do instead, when the tool is recognised.

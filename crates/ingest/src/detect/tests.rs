@@ -47,6 +47,7 @@ fn scanners() {
         (Zap, "<?xml version=\"1.0\"?><OWASPZAPReport version=\"2.16\"><site/></OWASPZAPReport>"),
         (Ocsf, r#"[{"message":"open bucket","metadata":{"version":"1.3"},"severity_id":4,"class_uid":2003}]"#),
         (Ocsf, "{\"class_uid\":2004,\"time\":1}\n{\"class_uid\":2004,\"time\":2}"),
+        (ProwlerJson, r#"[{"FindingUniqueId":"a","Provider":"aws","CheckID":"s3_x","Status":"FAIL"}]"#),
         (ProwlerCsv, "AUTH_METHOD;TIMESTAMP;PROVIDER;CHECK_ID;STATUS\nprofile;x;aws;a;FAIL\n"),
     ] {
         assert_eq!(check(body), Ok(format), "{body}");

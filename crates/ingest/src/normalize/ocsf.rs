@@ -64,11 +64,11 @@ pub fn normalize(input: &Input<'_>) -> Result<Events, Rejection> {
 fn add_posture(input: &Input<'_>, event: &Event<'_>, posture: &mut Posture) -> Result<(), Rejection> {
     let asset = asset_of::choose(input, Subject::Running, reported_asset(input, event))?;
     let mut row = Row {
-        rule: first([&*event.metadata.event_code, &*event.check_id]),
+        rule: &event.metadata.event_code,
         title: event.heading(),
-        severity: first([&*event.severity, &*event.v3_severity]),
+        severity: &event.severity,
         resource: "",
-        outcome: Outcome::parse(first([&*event.status_code, &*event.v3_status])),
+        outcome: Outcome::parse(&event.status_code),
         is_muted: event.is_suppressed(),
         time: event.time(),
     };
@@ -76,7 +76,7 @@ fn add_posture(input: &Input<'_>, event: &Event<'_>, posture: &mut Posture) -> R
     let mut resources: Vec<&str> =
         event.resources.iter().map(shape::Resource::address).filter(|r| !r.is_empty()).collect();
     if resources.is_empty() {
-        resources.push(first([&*event.v3_resource_arn, &*event.v3_resource_id, &asset]));
+        resources.push(&asset);
     }
     for resource in resources {
         row.resource = resource;
@@ -121,8 +121,8 @@ fn reported_asset(input: &Input<'_>, event: &Event<'_>) -> Option<String> {
         asset_of::digest_of(&resource.uid).filter(|_| is_image).map(|digest| format!("image:{digest}"))
     });
     let cloud = &event.cloud;
-    let provider = first([&*cloud.provider, &*event.v3_provider, &*event.unmapped.provider]);
-    let uid = first([&*cloud.account.uid, &*event.v3_account, &*event.unmapped.provider_uid]);
+    let provider = first([&*cloud.provider, &*event.unmapped.provider]);
+    let uid = first([&*cloud.account.uid, &*event.unmapped.provider_uid]);
     // Prowler's events about clusters name no provider, only Kubernetes resources.
     let is_cluster =
         |resource: &shape::Resource<'_>| resource.kind.starts_with("Kubernetes") || !resource.namespace.is_empty();
@@ -156,8 +156,7 @@ impl Event<'_> {
 
     /// Prowler's rows carry a check and its outcome, whatever class its version puts them in.
     fn is_posture(&self) -> bool {
-        let is_prowler = self.metadata.product.name.eq_ignore_ascii_case("prowler");
-        (is_prowler && !self.status_code.is_empty()) || (!self.check_id.is_empty() && !self.v3_status.is_empty())
+        self.metadata.product.name.eq_ignore_ascii_case("prowler") && !self.status_code.is_empty()
     }
 
     /// By the word, and by the number only where there is no word: Prowler 4 writes `New` beside the number of `Suppressed`.
@@ -181,7 +180,7 @@ impl Event<'_> {
 
     fn heading(&self) -> &str {
         let finding = &self.finding_info;
-        first([&*finding.title, &*self.finding.title, &*self.check_title, &*self.message])
+        first([&*finding.title, &*self.finding.title, &*self.message])
     }
 
     fn tool_version(&self) -> &str {
@@ -193,7 +192,6 @@ impl Event<'_> {
         moment(self.time, &self.time_dt)
             .or_else(|| time::parse(&self.event_time))
             .or_else(|| moment(Number(created.created_time.parse().ok()), &created.created_time))
-            .or_else(|| time::parse(&self.v3_time))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The parts of an OCSF event that are read, and the fields of Prowler's own JSON of version 3.
+//! The parts of an OCSF event that are read.
 #![allow(clippy::struct_field_names)] // the names are the format's
 
 use serde::Deserialize;
@@ -46,24 +46,6 @@ pub struct Event<'a> {
     #[serde(borrow)]
     pub unmapped: Object<Unmapped<'a>>,
     pub count: Number,
-    #[serde(rename = "CheckID", borrow)]
-    pub check_id: Text<'a>,
-    #[serde(rename = "CheckTitle", borrow)]
-    pub check_title: Text<'a>,
-    #[serde(rename = "Status", borrow)]
-    pub v3_status: Text<'a>,
-    #[serde(rename = "Severity", borrow)]
-    pub v3_severity: Text<'a>,
-    #[serde(rename = "Provider", borrow)]
-    pub v3_provider: Text<'a>,
-    #[serde(rename = "AccountId", borrow)]
-    pub v3_account: Text<'a>,
-    #[serde(rename = "ResourceArn", borrow)]
-    pub v3_resource_arn: Text<'a>,
-    #[serde(rename = "ResourceId", borrow)]
-    pub v3_resource_id: Text<'a>,
-    #[serde(rename = "AssessmentStartTime", borrow)]
-    pub v3_time: Text<'a>,
 }
 
 #[derive(Deserialize, Default)]

@@ -69,15 +69,6 @@ fn other_products_send_alerts() {
 }
 
 #[test]
-fn prowler_three_has_its_own_words() {
-    let body = r#"[{"AssessmentStartTime":"2026-11-06T09:30:00","Provider":"aws","CheckID":"s3_bucket_public_access","CheckTitle":"Public bucket",
-        "Status":"FAIL","Severity":"critical","AccountId":"111122223333","ResourceId":"logs","ResourceArn":"arn:aws:s3:::logs"}]"#;
-    let report = fixture::report(Ocsf, body, &Extensions::default());
-    assert_eq!((report.asset.as_str(), report.started_at), ("cloud:aws/111122223333", Some(1_793_957_400_000)));
-    assert_eq!(report.sightings[0].control, "s3-bucket-public-read");
-}
-
-#[test]
 fn bad_input_is_a_rejection() {
     let reject = |body: &str| fixture::normalize(Ocsf, body.as_bytes(), &Extensions::default()).unwrap_err().code;
     assert_eq!(reject(r#"[{"class_uid":3002}]"#), code::NOTHING_IN_IT);
