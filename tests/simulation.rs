@@ -6,14 +6,17 @@
 mod predicates;
 #[path = "simulation/river.rs"]
 mod river;
+#[path = "simulation/watch.rs"]
+mod watch;
 #[path = "simulation/workload.rs"]
 mod workload;
 
-use predicates::{Chains, Verdict};
+use predicates::Verdict;
 use river::Outcome;
 use tributary_model::Topic;
 use tributary_model::time::DAY;
-use tributary_stream::sim::{Action, Chaos, World};
+use tributary_stream::sim::{Chaos, World};
+use watch::Watch;
 use workload::{POISON, Workload};
 
 /// Enough that every pair of unkindnesses meets; a debug build takes about a minute.
@@ -63,14 +66,11 @@ fn check(seed: u64) -> Verdict {
     age(&mut world, &workload)
 }
 
-/// The input of a seed through chaos, with the chains checked as they grow.
+/// The input of a seed through chaos, watched at every step, then and later.
 fn live(seed: u64, workload: &Workload) -> Result<World, String> {
     let mut world = river::world(seed, Chaos::default());
-    let mut chains = Chains::default();
-    world.on_step(move |log, action| match action {
-        Action::Turn { stage: river::ASSESS_INDEX, .. } => chains.step(log),
-        _ => Ok(()),
-    });
+    let mut watch = Watch::default();
+    world.on_step(move |log, _| watch.step(log));
     river::rough(&mut world, seed, workload)?;
     Ok(world)
 }

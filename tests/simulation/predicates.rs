@@ -3,23 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use tributary_correlate::assess::{chain, invariants};
+use tributary_correlate::assess::invariants;
 use tributary_model::finding::TrackedFinding;
 use tributary_model::id::{RemedyId, RiskId};
 use tributary_model::reject::Reject;
 use tributary_model::remedy::{RemedyMember, TicketState};
-use tributary_model::risk::{Change, RiskState};
+use tributary_model::risk::RiskState;
 use tributary_model::scan::ScanState;
 use tributary_model::severity::Band;
 use tributary_model::{AvroRecord, Topic};
-use tributary_stream::sim::{SimLog, World};
+use tributary_stream::sim::World;
 
 use crate::river::{self, Outcome};
 use crate::workload::{POISON, Workload};
 
 pub type Verdict = Result<(), String>;
 
-fn holds(condition: bool, what: impl FnOnce() -> String) -> Verdict {
+pub fn holds(condition: bool, what: impl FnOnce() -> String) -> Verdict {
     if condition { Ok(()) } else { Err(what()) }
 }
 
@@ -31,37 +31,6 @@ fn agree<K: Ord + Debug, V: PartialEq + Debug>(id: &str, ours: &BTreeMap<K, V>, 
         holds(mine == other, || format!("{id}: {key:?} differs:\n  {mine:?}\n  {other:?}"))?;
     }
     Ok(())
-}
-
-/// I6 and I4, change by change as they are committed: none is twice, none is skipped, each continues the one before.
-#[derive(Default)]
-pub struct Chains {
-    last: BTreeMap<RiskId, Change>,
-    /// By partition: how far the log was read.
-    read: BTreeMap<u32, u64>,
-}
-
-impl Chains {
-    pub fn step(&mut self, log: &SimLog) -> Verdict {
-        for message in log.records(Topic::Changes) {
-            let next = self.read.entry(message.partition).or_default();
-            if message.offset >= *next {
-                *next = message.offset + 1;
-                self.take(river::change(&message))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, change: Change) -> Verdict {
-        let before = self.last.get(&change.risk);
-        let is_first = before.is_none() && change.revision == 1 && change.previous_hash.is_empty();
-        let continues = before.is_some_and(|before| before.generation == change.generation);
-        holds(is_first || continues, || format!("I4: risk {} begins at revision {}", change.risk, change.revision))?;
-        chain::verify(before.into_iter().chain([&change])).map_err(|error| format!("I6: {}: {error}", change.risk))?;
-        self.last.insert(change.risk, change);
-        Ok(())
-    }
 }
 
 /// I1 for the stages: what cannot be read gives one reject with its coordinates, and nothing else gives any.

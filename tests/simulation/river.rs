@@ -50,9 +50,6 @@ pub fn stages() -> Vec<StageSpec> {
     ]
 }
 
-/// Index of ASSESS in [`stages`].
-pub const ASSESS_INDEX: usize = 2;
-
 /// A world in which nothing has arrived.
 pub fn world(seed: u64, chaos: Chaos) -> World {
     World::new(WorldSettings { seed, partitions: 2, processes: 2, now: T0, chaos }, stages())

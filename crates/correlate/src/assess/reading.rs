@@ -137,6 +137,8 @@ pub fn statements(view: &View<'_>, product: &str) -> Vec<Statement> {
 struct Entry {
     vulnerability: Option<Vulnerability>,
     aliases: Vec<String>,
+    /// Records that say so of themselves: where to look, and no reason to join, for they may have been withdrawn since.
+    mirrored: Vec<String>,
     bundles: Vec<String>,
 }
 
@@ -182,7 +184,9 @@ impl Reader {
                 !entry.bundles.is_empty() || alias::is_bundle_kind(&id) || (!alias::is_cve(&id) && cves > 1);
             for other in &entry.aliases {
                 aliases.same(&id, other);
-                if !is_bundle && seen.len() < limit && seen.insert(other.clone()) {
+            }
+            for other in entry.aliases.iter().chain(&entry.mirrored).filter(|_| !is_bundle) {
+                if seen.len() < limit && seen.insert(other.clone()) {
                     open.push(other.clone());
                 }
             }
@@ -245,10 +249,16 @@ fn parse(context: &EntityContext) -> Entry {
         summary: said(Attribute::Summary).and_then(|said| value::parse(&said.value)).unwrap_or_default(),
         cwes: said(Attribute::Weaknesses).and_then(|said| value::parse(&said.value)).unwrap_or_default(),
     };
-    let qualifiers = |attribute| context.all(attribute).map(|said| entity::vulnerability_id(&said.qualifier)).collect();
+    let qualifiers = |attribute, mirrors: bool| {
+        let is_mirror =
+            |said: &ContextAttribute| value::parse::<value::Text>(&said.value).is_some_and(|text| text == "mirror");
+        let some = context.all(attribute).filter(|said| is_mirror(said) == mirrors);
+        some.map(|said| entity::vulnerability_id(&said.qualifier)).collect()
+    };
     Entry {
         vulnerability: (vulnerability != Vulnerability::default()).then_some(vulnerability),
-        aliases: qualifiers(Attribute::Alias),
-        bundles: qualifiers(Attribute::Bundles),
+        aliases: qualifiers(Attribute::Alias, false),
+        mirrored: qualifiers(Attribute::Alias, true),
+        bundles: qualifiers(Attribute::Bundles, false),
     }
 }

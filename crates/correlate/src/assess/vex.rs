@@ -1,7 +1,8 @@
 //! Which findings a trusted VEX statement covers. INGEST's grants decide whose statements get this far.
 //!
 //! A statement covers a finding when it is about the image's digest, or about the package **in that version**: a
-//! versionless product suppresses nothing.
+//! versionless product suppresses nothing. One that names subcomponents is about those inside the product, and not about
+//! the product.
 
 use tributary_model::finding::Finding;
 
@@ -37,13 +38,16 @@ pub fn covering<'a>(finding: &Finding, ids: &[String], statements: &'a [Statemen
 
 fn is_about(statement: &Statement, finding: &Finding) -> bool {
     let package = finding.tracked.sighting.package.as_ref();
+    let inside = statement.subcomponents.is_empty()
+        || package.is_some_and(|package| {
+            let named = |purl: &String| *purl == package.purl || *purl == package.source_purl;
+            statement.subcomponents.iter().any(named)
+        });
+    if !inside {
+        return false;
+    }
     if statement.product.starts_with("sha256:") {
-        let inside = statement.subcomponents.is_empty()
-            || package.is_some_and(|package| {
-                let named = |purl: &String| *purl == package.purl || *purl == package.source_purl;
-                statement.subcomponents.iter().any(named)
-            });
-        return inside && digest_of(finding) == Some(statement.product.as_str());
+        return digest_of(finding) == Some(statement.product.as_str());
     }
     package.is_some_and(|package| {
         let is_named = statement.product == package.purl || statement.product == package.source_purl;
@@ -114,5 +118,13 @@ mod tests {
         assert_eq!(suppression(&[&finding("image:sha256:aa", "1.0")], &ids, &[about.clone()]), None);
         about.subcomponents.push("pkg:npm/ws".to_owned());
         assert!(suppression(&[&finding("image:sha256:aa", "1.0")], &ids, &[about]).is_some());
+    }
+
+    #[test]
+    fn a_statement_about_something_inside_a_package_does_not_cover_the_package() {
+        let ids = ["CVE-1".to_owned()];
+        let mut about = statement("pkg:npm/ws", "1.0");
+        about.subcomponents = vec!["pkg:npm/other".to_owned()];
+        assert_eq!(suppression(&[&finding("repo:h/o/r#main", "1.0")], &ids, &[about]), None);
     }
 }

@@ -64,6 +64,28 @@ fn f9_a_late_alias_merges_and_a_revoked_one_splits() {
 }
 
 #[test]
+fn f9_a_mirror_shows_where_to_look_and_joins_nothing_by_itself() {
+    let mut harness = Harness::new();
+    let purl = "pkg:pypi/cryptography@1.0";
+    harness.send(&[
+        finding(1, REPO, "trivy", vulnerability("CVE-2023-50782", purl)),
+        finding(2, REPO, "pip-audit", vulnerability("PYSEC-1", purl)),
+    ]);
+    let mirror = |of: &str| said(Attribute::Alias, of, &"mirror");
+    harness.know("vuln:CVE-2023-50782", vec![mirror("GHSA-a")]);
+    harness.know("vuln:PYSEC-1", vec![mirror("GHSA-a")]);
+    harness.settle();
+    assert_eq!(harness.open().len(), 2, "the record itself says nothing, or nothing any more");
+    harness.know("vuln:GHSA-a", vec![alias("CVE-2023-50782"), alias("PYSEC-1")]);
+    harness.settle();
+    assert_eq!(harness.open().into_keys().collect::<Vec<_>>(), ["CVE-2023-50782"]);
+    harness.know("vuln:GHSA-a", Vec::new());
+    harness.settle();
+    assert_eq!(harness.open().len(), 2);
+    harness.check_invariants();
+}
+
+#[test]
 fn a_split_names_the_risk_that_it_came_from() {
     let mut harness = Harness::new();
     harness.know("vuln:GHSA-aaaa", vec![alias("CVE-2023-1")]);
