@@ -10,6 +10,7 @@ use tributary_model::reject::{Origin, Reject};
 use tributary_model::remedy::Ticket;
 use tributary_model::risk::{Change, Risk, RiskState};
 use tributary_model::scan::{ScanRun, ScanState};
+use tributary_model::time::Millis;
 use tributary_model::topic::Cleanup;
 use tributary_model::{AvroRecord, Topic};
 use tributary_stream::message::Message;
@@ -35,6 +36,8 @@ pub struct Watch {
     /// By what a finding is: its id.
     ids: BTreeMap<(String, String), FindingId>,
     runs: BTreeMap<String, ScanRun>,
+    /// By (asset, scope): the scan that was applied last, as scans are ordered.
+    watermarks: BTreeMap<(String, String), (Millis, String)>,
     tickets: BTreeMap<String, i64>,
     rejected: BTreeSet<Origin>,
     poison: BTreeSet<Origin>,
@@ -171,7 +174,7 @@ impl Watch {
         holds(is_there, || format!("I9: {} belongs to {said:?} and is in {homes:?}", tracked.finding))
     }
 
-    /// I4: the parts of a scan are a growing set, and a finished scan stays finished. I8: parts live no longer than needed.
+    /// I4: the parts of a scan are a growing set, a finished scan stays finished, and an overtaken one is never applied.
     fn ledger(&mut self, message: &Message) -> Verdict {
         let Some(run) = decoded::<ScanRun>(message) else {
             self.runs.remove(message.key_str());
@@ -181,6 +184,12 @@ impl Watch {
             let grows = before.parts_received.iter().all(|part| run.parts_received.contains(part));
             let goes_on = before.state == ScanState::Receiving || run.state != ScanState::Receiving;
             holds(grows && goes_on, || format!("I4: scan {} went back to {run:?}", message.key_str()))?;
+        }
+        if run.is_watermark {
+            let at = (run.started_at, run.scan_id);
+            let last = self.watermarks.entry((run.asset, run.scope)).or_insert_with(|| at.clone());
+            holds(at >= *last, || format!("I4: scan {at:?} was applied after {last:?}"))?;
+            *last = at;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use tributary_model::observation::Observation;
 use tributary_model::reject::Origin;
 use tributary_model::scan::{ScanCompleted, ScanRef};
 use tributary_model::severity::Severity;
-use tributary_model::sighting::{FindingClass, Location, Package, Sighting};
+use tributary_model::sighting::{FindingClass, Location, Package, Secret, Sighting};
 use tributary_model::time::{DAY, HOUR, Millis};
 use tributary_model::{AvroRecord, Topic, entity, package};
 use tributary_stream::message::Output;
@@ -113,6 +113,10 @@ impl Author {
             facts.push(self.fact(&name, Attribute::Tier, "", &tier));
             facts.push(self.fact(&name, Attribute::Source, repo, &""));
         }
+        // A second voice on what the catalogue says better, and on what it leaves out.
+        let label = |fact: Fact| Fact { asserter: "kubernetes:eu".to_owned(), ..fact };
+        facts.push(label(self.fact("component:shop", Attribute::Owner, "", &"team-of-the-label")));
+        facts.push(label(self.fact("component:pay", Attribute::Tier, "", &4)));
         let keeper = entity::component(if settled { "pay" } else { "shop" });
         facts.push(self.fact(&keeper, Attribute::Source, MOVING, &""));
         for repo in REPOS {
@@ -145,7 +149,12 @@ impl Author {
             facts.push(self.fact(&service, Attribute::Selector, "", &labels));
             facts.push(self.fact(&service, Attribute::ExposedBy, "ingress", &way));
         }
-        facts
+        // Somebody forgets to confirm one environment: it lapses while the stories run.
+        let lapses = |fact: Fact| Fact { expires_at: Some(T0 + 2 * HOUR), ..fact };
+        let (environment, others): (Vec<Fact>, Vec<Fact>) = facts
+            .into_iter()
+            .partition(|fact| fact.attribute == Attribute::Environment && fact.entity.ends_with("pay"));
+        environment.into_iter().map(lapses).chain(others).collect()
     }
 
     /// An alias pair, a bundle, a likely one, and a catalogue of exploited ones that names none of ours yet.
@@ -155,6 +164,7 @@ impl Author {
         let kev = value::Kev { date_added: "2026-08-01".to_owned(), ..Default::default() };
         vec![
             self.fact("vuln:GHSA-aaaa-aaaa-aaaa", Attribute::Alias, "CVE-2030-1", &""),
+            self.fact("vuln:CVE-2030-1", Attribute::Alias, "GHSA-aaaa-aaaa-aaaa", &"mirror"),
             self.fact("vuln:RHSA-2030:1", Attribute::Bundles, "CVE-2030-2", &""),
             self.fact("vuln:RHSA-2030:1", Attribute::Bundles, "CVE-2030-3", &""),
             self.fact("vuln:CVE-2030-5", Attribute::Epss, "", &epss),
@@ -172,10 +182,22 @@ impl Author {
             version: "1.0.1".to_owned(),
             ..Default::default()
         };
-        let facts = vec![
+        let mut facts = vec![
             self.fact("vuln:CVE-2030-4", Attribute::Kev, "", &kev),
             self.fact("product:pkg:npm/p1", Attribute::Vex, "CVE-2030-5", &vex),
         ];
+        // What was said is taken back: an alias, a way in, the catalogue's word about a tier.
+        let service = entity::service("eu", "acme", "shop");
+        let retracted = [
+            ("vuln:GHSA-aaaa-aaaa-aaaa", Attribute::Alias, "CVE-2030-1"),
+            (service.as_str(), Attribute::ExposedBy, "ingress"),
+            ("component:pay", Attribute::Tier, ""),
+        ];
+        for (entity, attribute, qualifier) in retracted {
+            if self.rng.percent(50) {
+                facts.push(Fact { value: String::new(), ..self.fact(entity, attribute, qualifier, &"") });
+            }
+        }
         self.say(facts);
     }
 
@@ -209,7 +231,10 @@ impl Author {
             if self.rng.percent(45) {
                 let complete = self.rng.percent(75);
                 let pool = pool(asset_number);
-                let seen: Vec<Sighting> = pool.into_iter().filter(|_| self.rng.percent(60)).collect();
+                let mut seen: Vec<Sighting> = pool.into_iter().filter(|_| self.rng.percent(60)).collect();
+                if tool == "grype" {
+                    seen.iter_mut().for_each(in_other_words);
+                }
                 self.scan(asset_number, tool, complete, seen);
             }
         }
@@ -239,7 +264,7 @@ impl Author {
             parts: parts as u32,
             sightings: seen.len() as u32,
             complete,
-            classes: vec![FindingClass::Vulnerability, FindingClass::Weakness],
+            classes: vec![FindingClass::Vulnerability, FindingClass::Weakness, FindingClass::Secret],
             ..ScanCompleted::default()
         });
         self.rng.shuffle(&mut messages);
@@ -259,7 +284,9 @@ impl Author {
     fn finish(mut self) -> Workload {
         self.flush();
         for (asset_number, tool) in SCOPES {
-            self.scan(asset_number, tool, true, Vec::new());
+            // A leaked key is not fixed by deleting it: the last scans find it revoked.
+            let leaked = self.made.first_seen.contains_key(&(asset(asset_number), secret(true).rule));
+            self.scan(asset_number, tool, true, leaked.then(|| secret(true)).into_iter().collect());
         }
         self.made.all_fixed = std::mem::take(&mut self.batch);
         self.made.all_fixed.append(&mut self.late);
@@ -292,6 +319,7 @@ fn pool(asset_number: usize) -> Vec<Sighting> {
     let mut pool: Vec<Sighting> = mine.map(|(number, rule)| vulnerability(number, rule)).collect();
     if asset_number < REPOS.len() {
         pool.push(weakness());
+        pool.push(secret(false));
     }
     pool
 }
@@ -318,6 +346,15 @@ fn vulnerability(number: usize, rule: String) -> Sighting {
     }
 }
 
+/// What the second tool says otherwise of the same thing: none of it is identity.
+fn in_other_words(sighting: &mut Sighting) {
+    sighting.severity = Severity::Medium;
+    sighting.title = "another title".to_owned();
+    if let Some(location) = &mut sighting.location {
+        (location.start_line, location.end_line) = (43, 43);
+    }
+}
+
 fn weakness() -> Sighting {
     let location = Location {
         path: "src/Cart.java".to_owned(),
@@ -332,6 +369,26 @@ fn weakness() -> Sighting {
         cwes: vec![89],
         severity: Severity::High,
         location: Some(location),
+        ..Sighting::default()
+    }
+}
+
+/// One key, in every repository that leaks it.
+fn secret(revoked: bool) -> Sighting {
+    let location = Location { path: "config/prod.env".to_owned(), start_line: 3, end_line: 3, ..Location::default() };
+    let secret = Secret {
+        hmac: "c0ffee".repeat(10),
+        key_id: "k1".to_owned(),
+        family: "aws-access-key".to_owned(),
+        verified: !revoked,
+        revoked,
+    };
+    Sighting {
+        class: FindingClass::Secret,
+        rule: "aws-access-token".to_owned(),
+        severity: Severity::Critical,
+        location: Some(location),
+        secret: Some(secret),
         ..Sighting::default()
     }
 }
