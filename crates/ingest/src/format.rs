@@ -55,6 +55,9 @@ formats! {
     GithubCodeScanningAlert, "github.code_scanning_alert", Scanner, "GitHub code_scanning_alert webhook";
     GithubDependabotAlert, "github.dependabot_alert", Scanner, "GitHub dependabot_alert webhook";
     GithubSecretScanningAlert, "github.secret_scanning_alert", Scanner, "GitHub secret_scanning_alert webhook";
+    GithubCodeScanningAlerts, "github-code-scanning-alerts", Scanner, "GitHub code scanning alerts (REST)";
+    GithubDependabotAlerts, "github-dependabot-alerts", Scanner, "GitHub Dependabot alerts (REST, GraphQL)";
+    GithubSecretScanningAlerts, "github-secret-scanning-alerts", Scanner, "GitHub secret scanning alerts (REST)";
     GithubRegistryPackage, "github.registry_package", Cicd, "GitHub registry_package webhook";
     Slsa, "slsa", Cicd, "SLSA v1 provenance (in-toto statement or DSSE envelope)";
     Kubernetes, "kubernetes", Cloud, "Kubernetes objects (JSON, YAML, List)";

@@ -14,7 +14,7 @@ pub(super) fn detect(text: &[u8], class: Option<RawClass>) -> Result<Format, Rej
         found = rule(outline);
         found.is_some()
     });
-    if let Some(format) = found.or_else(|| rule(&outline)) {
+    if let Some(format) = found.or_else(|| rule(&outline)).or_else(|| github_answer(&outline, text)) {
         return Ok(format);
     }
     match result {
@@ -62,7 +62,11 @@ fn unrecognised(outline: &Outline, class: Option<RawClass>) -> Rejection {
 
 /// The format of an outline, as soon as it is certain. Rules that need the absence of a key wait for the whole object.
 fn rule(outline: &Outline) -> Option<Format> {
-    scanner(outline).or_else(|| context(outline)).or_else(|| github(outline)).or_else(|| intelligence(outline))
+    scanner(outline)
+        .or_else(|| context(outline))
+        .or_else(|| github(outline))
+        .or_else(|| github_export(outline))
+        .or_else(|| intelligence(outline))
 }
 
 fn scanner(o: &Outline) -> Option<Format> {
@@ -154,6 +158,26 @@ fn context(o: &Outline) -> Option<Format> {
         return Some(Format::Falco);
     }
     None
+}
+
+/// Alerts as the API lists them, or one alone.
+fn github_export(o: &Outline) -> Option<Format> {
+    let all = |keys: &[&str]| keys.iter().all(|key| o.has(key));
+    match () {
+        () if all(&["rule", "tool", "state"]) && (o.has("most_recent_instance") || o.has("instances_url")) => {
+            Some(Format::GithubCodeScanningAlerts)
+        }
+        () if all(&["dependency", "security_advisory", "state"]) => Some(Format::GithubDependabotAlerts),
+        () if all(&["secret_type", "state", "number"]) => Some(Format::GithubSecretScanningAlerts),
+        () => None,
+    }
+}
+
+/// An answer of GraphQL with Dependabot's alerts in it, which nest deeper than an outline shows.
+fn github_answer(o: &Outline, text: &[u8]) -> Option<Format> {
+    let is_answer = !o.is_list && matches!(o.get("data"), Some(Node::Object(_)));
+    let has_alerts = || memchr::memmem::find(text, br#""vulnerabilityAlerts""#).is_some();
+    (is_answer && has_alerts()).then_some(Format::GithubDependabotAlerts)
 }
 
 fn github(o: &Outline) -> Option<Format> {

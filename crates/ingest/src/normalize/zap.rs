@@ -132,9 +132,11 @@ fn report(input: &Input<'_>, document: &Document<'_>, site: &Site<'_>) -> Result
     })
 }
 
+type Key = (String, String, Severity, Severity, Option<(String, String, String)>);
+
 /// What a report says twice is one sighting. Risk and confidence are in it: ZAP tells one alert apart by them, and TRACK folds the
 /// claims that are about one finding.
-fn key(sighting: &Sighting) -> (String, String, Severity, Severity, Option<(String, String, String)>) {
+fn key(sighting: &Sighting) -> Key {
     let endpoint = sighting.endpoint.clone().map(|at| (at.method, at.path_template, at.parameter));
     (sighting.rule.clone(), sighting.title.clone(), sighting.severity, sighting.confidence, endpoint)
 }

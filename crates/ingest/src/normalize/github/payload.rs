@@ -1,7 +1,6 @@
 //! What all GitHub webhooks share: the repository, and the state of an alert.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tributary_model::fact::Attribute;
 use tributary_model::sighting::{FindingClass, Sighting, ToolStatus};
 use tributary_model::time::Millis;
@@ -9,6 +8,7 @@ use tributary_model::{asset, entity, repository};
 
 use crate::event::{Events, Input, Rejection, code};
 use crate::normalize::claims::Claims;
+use crate::normalize::lenient::Text;
 use crate::report::Report;
 use crate::time;
 
@@ -50,7 +50,7 @@ impl Repository {
 }
 
 /// Parses a payload.
-pub fn parse<T: DeserializeOwned>(input: &Input<'_>, event: &str) -> Result<T, Rejection> {
+pub fn parse<'a, T: Deserialize<'a>>(input: &Input<'a>, event: &str) -> Result<T, Rejection> {
     serde_json::from_slice(input.body).map_err(|error| Rejection::json(&format!("GitHub {event}"), &error))
 }
 
@@ -59,9 +59,14 @@ pub fn first_time(texts: &[&Option<String>]) -> Option<Millis> {
     texts.iter().copied().flatten().find_map(|text| time::parse(text))
 }
 
-/// The state of an alert; the action decides where the payload has no state.
+/// As [`first_time`], of an alert.
+pub fn first_moment(texts: &[&Text<'_>]) -> Option<Millis> {
+    texts.iter().find_map(|text| time::parse(text))
+}
+
+/// The state of an alert, which GraphQL writes in capitals; the action decides where the payload has no state.
 pub fn status(state: &str, action: &str) -> ToolStatus {
-    match (state, action) {
+    match (state.trim().to_ascii_lowercase().as_str(), action) {
         ("fixed", _) | ("", "fixed" | "resolve") => ToolStatus::Fixed,
         ("dismissed" | "auto_dismissed", _) | ("", "dismissed" | "auto_dismissed" | "dismiss" | "closed_by_user") => {
             ToolStatus::Dismissed
