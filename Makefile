@@ -1,5 +1,5 @@
 # The front door. Each target is one line that calls cargo or one script.
-.PHONY: help demo up test lint fmt bench engine check-tools docs
+.PHONY: help demo up test lint fmt bench engine kafka check-tools docs
 export CARGO_TERM_COLOR ?= auto
 
 help: ## what there is
@@ -11,13 +11,16 @@ check-tools: ## name what this machine lacks, with the command that installs it
 engine: check-tools ## fetch the pinned ClickHouse engine, checksum verified
 	@deploy/dev/engine/fetch
 
+kafka: check-tools ## fetch the pinned Apache Kafka for the tests, every jar verified
+	@deploy/dev/kafka/fetch >/dev/null
+
 demo: engine ## build, run the sample estate, print the funnel and what to fix first
 	@cargo build --release --quiet --bin tributary && cargo run --release --quiet --bin tributary -- demo
 
 up: engine ## everything in one process, durable under ./data
 	@cargo run --release --quiet --bin tributary -- up --data data
 
-test: engine ## every test; starts the real engines it needs
+test: engine kafka ## every test; starts the real engines it needs
 	@cargo test --workspace
 
 lint: ## format, clippy with warnings as errors
