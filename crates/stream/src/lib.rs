@@ -3,6 +3,7 @@
 pub mod broadcast;
 pub mod clock;
 pub mod embedded;
+pub mod kafka;
 pub mod log;
 pub mod message;
 mod metrics;
@@ -15,6 +16,7 @@ pub mod table;
 pub use broadcast::BroadcastStore;
 pub use clock::Clock;
 pub use embedded::{EmbeddedLog, EmbeddedSettings};
+pub use kafka::{KafkaLog, KafkaSettings};
 pub use log::{Log, LogError};
 pub use message::{Message, Output, Outputs, Position};
 pub use stage::Stage;

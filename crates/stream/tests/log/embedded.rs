@@ -110,7 +110,7 @@ fn consumed_records_are_dropped_by_age_and_unconsumed_ones_never() {
     factory.age(30);
     assert_eq!(read(&log, Topic::Observations).len(), 1, "nobody has read it");
     let mut worker = started(&log, "g");
-    let consumed = drain(worker.as_mut());
+    let consumed = drain(worker.as_mut(), 1);
     let position = Position { next: 1, topic: Topic::Observations, partition: consumed[0].partition };
     let checkpoints = vec![Checkpoint { position, note: bytes::Bytes::new() }];
     worker.commit(Transaction { outputs: Vec::new(), checkpoints }).unwrap();

@@ -1,8 +1,11 @@
-//! One suite of properties, every implementation of the log; and what only the embedded log promises.
+//! One suite of properties, every implementation of the log; and what only one of them promises.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failure here is a failed test, and says where
 #![allow(clippy::needless_pass_by_value)] // every property owns its factory: some reopen it
 
+#[path = "../broker/mod.rs"]
+mod broker;
 mod embedded;
+mod kafka;
 mod suite;
 
 use std::path::Path;
@@ -127,3 +130,4 @@ macro_rules! every_property {
 
 every_property!(embedded_log, crate::Embedded);
 every_property!(simulated_log, crate::Sim);
+every_property!(kafka_log, crate::kafka::Kafka);

@@ -1,0 +1,281 @@
+//! One transactional producer: everything of a transaction on the cluster, or nothing.
+//!
+//! ```text
+//! begin → records, each to the partition of our own partitioner → positions, if a group's → all delivered → commit
+//!                                        any failure ──► abort
+//! ```
+//! A producer with its own polling thread, and the commit only once nothing is in flight: the client's own flush would poll
+//! in steps of 100 ms.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientContext, TopicPartitionList};
+use tributary_model::Topic;
+use tributary_model::topic::partition_of;
+
+use super::Cluster;
+use super::client::{self, PATIENCE};
+use super::error::{fatal, here, said};
+use crate::log::LogError;
+use crate::message::{Output, Position};
+
+/// What a record takes on the wire beside key, value and headers, at most.
+const RECORD_OVERHEAD_BYTES: usize = 512;
+
+/// A transactional producer. Whoever makes another one of the same id fences it.
+pub(super) struct Transactor {
+    cluster: Arc<Cluster>,
+    producer: ThreadedProducer<Deliveries>,
+}
+
+/// Positions that are part of a transaction, and the membership that entitles to write them.
+pub(super) struct Offsets {
+    pub list: TopicPartitionList,
+    pub member: ConsumerGroupMetadata,
+}
+
+impl Transactor {
+    /// Fences the previous owner of the id and aborts what it left open.
+    pub(super) fn new(cluster: &Arc<Cluster>, transactional_id: &str) -> Result<Self, LogError> {
+        let config = client::producer(&cluster.settings, transactional_id);
+        let producer: ThreadedProducer<Deliveries> =
+            config.create_with_context(Deliveries::default()).map_err(fatal("cannot make a Kafka producer"))?;
+        producer.init_transactions(PATIENCE).map_err(here(format!(
+            "cannot begin transactions as {transactional_id} at {}",
+            cluster.settings.brokers
+        )))?;
+        Ok(Self { cluster: Arc::clone(cluster), producer })
+    }
+
+    /// Why a record cannot be written at all, if so.
+    pub(super) fn refusal(&self, output: &Output) -> Option<String> {
+        let headers: usize = output.headers.iter().map(|(name, text)| name.len() + text.len() + 16).sum();
+        let bytes = output.key.len() + output.value.as_ref().map_or(0, bytes::Bytes::len) + headers;
+        let most = self.cluster.settings.message_bytes_max as usize;
+        (bytes + RECORD_OVERHEAD_BYTES > most).then(|| {
+            format!("a record of {bytes} bytes for {} does not fit into message_bytes_max = {most}", output.topic)
+        })
+    }
+
+    /// Appends records and positions, all or nothing; answers the new end of every partition that was appended to.
+    pub(super) fn transact(&self, outputs: &[Output], offsets: Option<&Offsets>) -> Result<Vec<Position>, LogError> {
+        self.producer.begin_transaction().map_err(here("cannot begin a transaction"))?;
+        self.context().begin();
+        match self.fill(outputs, offsets).and_then(|()| self.commit()) {
+            Ok(()) => Ok(self.context().ends()),
+            Err(Failure::Unknown(what, error)) => Err(fatal(what)(error)),
+            Err(Failure::Undone(what)) => self.abort(what),
+        }
+    }
+
+    /// Those of the ends that these records have to do with.
+    pub(super) fn ends_of(&self, outputs: &[Output], ends: &[Position]) -> Vec<Position> {
+        let place = |output: &Output| {
+            (output.topic, partition_of(&output.partition_key, self.cluster.partitions(output.topic)))
+        };
+        let places: BTreeSet<_> = outputs.iter().map(place).collect();
+        ends.iter().filter(|end| places.contains(&(end.topic, end.partition))).copied().collect()
+    }
+
+    fn context(&self) -> &Deliveries {
+        self.producer.client().context()
+    }
+
+    fn fill(&self, outputs: &[Output], offsets: Option<&Offsets>) -> Result<(), Failure> {
+        let deadline = Instant::now() + PATIENCE;
+        for output in outputs {
+            self.send(output, deadline)?;
+        }
+        if let Some(Offsets { list, member }) = offsets {
+            let sent = self.producer.send_offsets_to_transaction(list, member, PATIENCE);
+            sent.map_err(|error| Failure::Undone(said("cannot add positions to the transaction", &error)))?;
+        }
+        self.context().wait(deadline, 0)
+    }
+
+    fn send(&self, output: &Output, deadline: Instant) -> Result<(), Failure> {
+        let partition = partition_of(&output.partition_key, self.cluster.partitions(output.topic));
+        let topic = self.cluster.names.topic(output.topic);
+        let mut record = BaseRecord::with_opaque_to(&topic, place(output.topic, partition))
+            .partition(partition as i32)
+            .key(output.key.as_ref());
+        record.payload = output.value.as_deref();
+        if !output.headers.is_empty() {
+            record.headers = Some(headers(&output.headers));
+        }
+        loop {
+            self.context().sent();
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    self.context().unsent();
+                    let under_way = self.context().outstanding();
+                    self.context().wait(deadline, under_way.saturating_sub(1))?;
+                    record = back;
+                }
+                Err((error, _)) => {
+                    self.context().unsent();
+                    return Err(Failure::Undone(said(&format!("cannot append to {topic}"), &error)));
+                }
+            }
+        }
+    }
+
+    fn commit(&self) -> Result<(), Failure> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.producer.commit_transaction(PATIENCE) {
+                Ok(()) => return Ok(()),
+                // Called again, it resumes the same commit.
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {}
+                Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
+                    return Err(Failure::Undone(format!("the transaction was not committed: {error}")));
+                }
+                Err(error) => return Err(Failure::Unknown("a transaction may or may not be committed", error)),
+            }
+        }
+    }
+
+    fn abort<T>(&self, what: String) -> Result<T, LogError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.producer.abort_transaction(PATIENCE) {
+                Ok(()) => {
+                    self.context().settle(deadline);
+                    return Err(LogError::abort(what));
+                }
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {}
+                Err(error) => return Err(fatal(format!("{what}; and it cannot be undone by this producer"))(error)),
+            }
+        }
+    }
+}
+
+enum Failure {
+    /// To be aborted.
+    Undone(String),
+    /// The commit was asked for, and its outcome is not known.
+    Unknown(&'static str, KafkaError),
+}
+
+fn headers(of: &[(String, String)]) -> OwnedHeaders {
+    let empty = OwnedHeaders::new_with_capacity(of.len());
+    of.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }))
+}
+
+/// Topic and partition as one number that travels with a record.
+fn place(topic: Topic, partition: u32) -> usize {
+    (topic.code() as usize) << 24 | partition as usize
+}
+
+/// Counts what is under way, and remembers where it went.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    tally: Mutex<Tally>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Tally {
+    outstanding: usize,
+    failed: Option<String>,
+    ends: BTreeMap<usize, u64>,
+}
+
+impl Deliveries {
+    fn lock(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) {
+        *self.lock() = Tally::default();
+    }
+
+    fn sent(&self) {
+        self.lock().outstanding += 1;
+    }
+
+    fn unsent(&self) {
+        self.lock().outstanding -= 1;
+    }
+
+    fn outstanding(&self) -> usize {
+        self.lock().outstanding
+    }
+
+    fn ends(&self) -> Vec<Position> {
+        let topic = |place: usize| Topic::ALL.into_iter().find(|topic| topic.code() as usize == place >> 24);
+        let tally = self.lock();
+        let ends = tally.ends.iter();
+        ends.filter_map(|(place, next)| {
+            Some(Position { topic: topic(*place)?, partition: (*place & 0x00ff_ffff) as u32, next: *next })
+        })
+        .collect()
+    }
+
+    /// Waits until every record has reported, whatever it says: a late report must not count in the next transaction.
+    fn settle(&self, deadline: Instant) {
+        let mut tally = self.lock();
+        while tally.outstanding > 0 && Instant::now() < deadline {
+            let step = Duration::from_millis(100);
+            tally = self.changed.wait_timeout(tally, step).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until at most so many records are under way.
+    fn wait(&self, deadline: Instant, at_most: usize) -> Result<(), Failure> {
+        let mut tally = self.lock();
+        loop {
+            if let Some(reason) = &tally.failed {
+                return Err(Failure::Undone(format!("a record was not delivered: {reason}")));
+            }
+            if tally.outstanding <= at_most {
+                return Ok(());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Failure::Undone(format!("{} records were not delivered in time", tally.outstanding)));
+            }
+            let step = left.min(Duration::from_secs(1));
+            tally = self.changed.wait_timeout(tally, step).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        client::said(&error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
+        let mut tally = self.lock();
+        tally.outstanding = tally.outstanding.saturating_sub(1);
+        match result {
+            Ok(message) => {
+                let next = message.offset() as u64 + 1;
+                let end = tally.ends.entry(place).or_default();
+                *end = next.max(*end);
+            }
+            Err((error, _)) => {
+                tally.failed.get_or_insert_with(|| error.to_string());
+            }
+        }
+        drop(tally);
+        self.changed.notify_all();
+    }
+}

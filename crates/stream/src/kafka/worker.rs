@@ -1,0 +1,299 @@
+//! One member of a group: one consumer and one transactional producer, both named after the slot, owned by one thread.
+//!
+//! Whoever takes the slot fences both: the producer's epoch and the member's static id. A worker whose partitions moved is
+//! fenced by the group's generation, which the cluster checks in one place only: when positions are added to a transaction.
+//! That is why a commit without positions is refused.
+//!
+//! A rebalance takes all partitions away and deals them out again. In between the worker keeps its state and may not commit
+//! (the membership is already the new one, the state still the old one). Then it compares: a partition that came back
+//! and beside whose positions its own marks still stand was nobody else's, and goes on as if nothing had happened; the
+//! others are revoked.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Message as _, Offset};
+use tributary_model::Topic;
+
+use super::assignment::{Assignment, Change};
+use super::client;
+use super::error::{fatal, here};
+use super::reader::refuse;
+use super::transactor::{Offsets, Transactor};
+use super::{Cluster, Standing, mark, record, seek};
+use crate::log::{Budget, Checkpoint, LogError, Polled, Subscription, Transaction, Waker, Worker};
+use crate::message::{Message, Position};
+
+/// Longest wait between two looks at the client, in which it serves its callbacks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A worker's handle.
+pub(super) struct KafkaWorker {
+    cluster: Arc<Cluster>,
+    topics: Vec<Topic>,
+    member: String,
+    consumer: BaseConsumer<Assignment>,
+    transactor: Transactor,
+    /// Partitions whose state the caller has or restores, and whether their records are wanted.
+    owned: BTreeMap<u32, bool>,
+    /// Between being taken away and being dealt out again.
+    is_moving: bool,
+    standing: Standing,
+    sequence: u64,
+    news: VecDeque<Polled>,
+    waker: Waker,
+}
+
+impl KafkaWorker {
+    pub(super) fn new(cluster: &Arc<Cluster>, subscription: &Subscription) -> Result<Self, LogError> {
+        if subscription.slot >= subscription.slots {
+            return Err(LogError::fatal(format!("slot {} of {}", subscription.slot, subscription.slots)));
+        }
+        cluster.check_copartitioned(&subscription.topics)?;
+        let (settings, names) = (&cluster.settings, &cluster.names);
+        let member = names.slot(&subscription.group, &settings.instance, subscription.slot);
+        // The producer first: what the previous owner of the slot had open is aborted before anything is read.
+        let transactor = Transactor::new(cluster, &member)?;
+        let mut config = client::consumer(settings, &names.group(&subscription.group));
+        config
+            .set("group.instance.id", &member)
+            .set("partition.assignment.strategy", "range")
+            .set("session.timeout.ms", settings.session_timeout_ms.to_string())
+            .set("heartbeat.interval.ms", (settings.session_timeout_ms / 4).to_string())
+            .set("max.poll.interval.ms", settings.poll_interval_ms_max.to_string())
+            .set("fetch.wait.max.ms", "100");
+        let assignment = Assignment::new(names, &subscription.topics);
+        let consumer: Result<BaseConsumer<_>, _> = config.create_with_context(assignment);
+        let mut consumer = consumer.map_err(fatal("cannot make a Kafka consumer"))?;
+        let waker = Waker::default();
+        let bell = waker.clone();
+        consumer.set_nonempty_callback(move || bell.nudge());
+        let topics: Vec<String> = subscription.topics.iter().map(|topic| names.topic(*topic)).collect();
+        consumer
+            .subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())
+            .map_err(fatal("cannot subscribe"))?;
+        Ok(Self {
+            cluster: Arc::clone(cluster),
+            topics: subscription.topics.clone(),
+            member,
+            consumer,
+            transactor,
+            owned: BTreeMap::new(),
+            is_moving: false,
+            standing: Standing::new(),
+            sequence: 0,
+            news: VecDeque::new(),
+            waker,
+        })
+    }
+
+    /// What stands on the cluster; pending commits are waited for, because the consumer reads committed records only.
+    fn ask_standing(&self, partitions: impl Iterator<Item = u32>) -> Result<Standing, LogError> {
+        let places: Vec<_> = partitions.flat_map(|partition| self.places_of(partition)).collect();
+        self.cluster.committed(&self.consumer, &places)
+    }
+
+    fn places_of(&self, partition: u32) -> impl Iterator<Item = (Topic, u32)> {
+        self.topics.iter().map(move |topic| (*topic, partition))
+    }
+
+    /// Takes over what the group decided.
+    fn take_changes(&mut self) -> Result<(), LogError> {
+        for change in self.consumer.context().take() {
+            match change {
+                Change::Failed(what) => return Err(LogError::fatal(what)),
+                Change::Taken { lost: false } => self.is_moving = true,
+                Change::Taken { lost: true } => {
+                    self.is_moving = true;
+                    self.revoke(|_| true);
+                }
+                Change::Given(partitions) => self.take_over(partitions)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn revoke(&mut self, which: impl Fn(u32) -> bool) {
+        let gone: Vec<u32> = self.owned.keys().copied().filter(|partition| which(*partition)).collect();
+        self.owned.retain(|partition, _| !gone.contains(partition));
+        self.standing.retain(|(_, partition), _| !gone.contains(partition));
+        if !gone.is_empty() {
+            self.news.push_back(Polled::Revoked(gone));
+        }
+    }
+
+    fn take_over(&mut self, partitions: BTreeSet<u32>) -> Result<(), LogError> {
+        let back = self.owned.keys().copied().filter(|partition| partitions.contains(partition));
+        let back = self.ask_standing(back.collect::<Vec<_>>().into_iter())?;
+        let of = |standing: &Standing, partition: u32| -> Standing {
+            let own = standing.iter().filter(|((_, other), _)| *other == partition);
+            own.map(|(place, standing)| (*place, standing.clone())).collect()
+        };
+        let kept: BTreeSet<u32> = self
+            .owned
+            .iter()
+            // A partition that was not started has no state to lose: its restore begins anew.
+            .filter(|(partition, is_started)| {
+                **is_started
+                    && partitions.contains(*partition)
+                    && of(&back, **partition) == of(&self.standing, **partition)
+            })
+            .map(|(partition, _)| *partition)
+            .collect();
+        self.revoke(|partition| !kept.contains(&partition));
+        self.is_moving = false;
+        let fresh: Vec<u32> = partitions.into_iter().filter(|partition| !kept.contains(partition)).collect();
+        self.owned.extend(fresh.iter().map(|partition| (*partition, false)));
+        tracing::info!(member = self.member, kept = kept.len(), fresh = fresh.len(), "partitions were dealt out");
+        self.news.push_back(Polled::Assigned(fresh));
+        self.deliver(kept.into_iter().collect())
+    }
+
+    /// Lets the records of these partitions come, from the committed positions on.
+    fn deliver(&self, partitions: Vec<u32>) -> Result<(), LogError> {
+        let places: Vec<_> = partitions.into_iter().flat_map(|partition| self.places_of(partition)).collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        self.go_back(&places)?;
+        let list = self.cluster.names.list(places.into_iter().map(|place| (place, Offset::Invalid)))?;
+        self.consumer.resume(&list).map_err(here("cannot go on reading"))
+    }
+
+    fn go_back(&self, places: &[(Topic, u32)]) -> Result<(), LogError> {
+        let from = |place: &(Topic, u32)| match self.standing.get(place) {
+            Some((next, _)) => Offset::Offset(*next as i64),
+            None => Offset::Beginning,
+        };
+        let to: Vec<_> = places.iter().map(|place| (*place, from(place))).collect();
+        seek(&self.consumer, &self.cluster.names, &to)
+    }
+
+    /// Records that the client has or gets in time; none if the group decided something meanwhile.
+    fn take_records(&mut self, budget: Budget) -> Result<Vec<Message>, LogError> {
+        let begun = Instant::now();
+        // While partitions move there is nothing to do, and a caller with a due timer would only turn in circles.
+        let wait = if self.is_moving { budget.wait.max(LOOK) } else { budget.wait };
+        let (mut messages, mut bytes, mut rung) = (Vec::new(), 0, false);
+        loop {
+            let polled = self.consumer.poll(Duration::ZERO);
+            if self.consumer.context().is_pending() {
+                // What was taken belongs to the time before; it comes again from the committed positions on.
+                return Ok(Vec::new());
+            }
+            match polled {
+                Some(Ok(record)) => {
+                    let partition = record.partition() as u32;
+                    let topic = self.cluster.names.parse(record.topic());
+                    if let Some(topic) = topic.filter(|_| self.owned.get(&partition).copied().unwrap_or(false)) {
+                        let message = record::read(topic, &record);
+                        bytes += record::weight(&message);
+                        messages.push(message);
+                    }
+                }
+                Some(Err(error)) => refuse(error)?,
+                None => {
+                    let left = wait.saturating_sub(begun.elapsed());
+                    if !messages.is_empty() || left.is_zero() || rung {
+                        return Ok(messages);
+                    }
+                    rung = self.waker.wait(left.min(LOOK));
+                }
+            }
+            if messages.len() >= budget.records || bytes >= budget.bytes {
+                return Ok(messages);
+            }
+        }
+    }
+
+    /// Why these positions may not be committed by this worker, if so.
+    fn obstacle(&self, checkpoints: &[Checkpoint]) -> Option<LogError> {
+        if checkpoints.is_empty() {
+            return Some(LogError::fatal("a transaction without positions cannot be fenced; name those it touched"));
+        }
+        if self.is_moving || !self.news.is_empty() || self.consumer.assignment_lost() {
+            return Some(LogError::abort("partitions are being dealt out"));
+        }
+        let foreign = checkpoints.iter().find(|checkpoint| !self.owned.contains_key(&checkpoint.position.partition));
+        foreign.map(|checkpoint| {
+            let Position { topic, partition, .. } = checkpoint.position;
+            LogError::abort(format!("{topic}/{partition} is not this worker's"))
+        })
+    }
+}
+
+impl Worker for KafkaWorker {
+    fn poll(&mut self, budget: Budget) -> Result<Polled, LogError> {
+        if let Some(news) = self.news.pop_front() {
+            return Ok(news);
+        }
+        let messages = self.take_records(budget)?;
+        self.take_changes()?;
+        Ok(self.news.pop_front().unwrap_or(Polled::Batch(messages)))
+    }
+
+    fn committed(&self, partitions: &[u32]) -> Result<Vec<Checkpoint>, LogError> {
+        self.ask_standing(partitions.iter().copied()).map(checkpoints)
+    }
+
+    fn start(&mut self, partitions: &[u32]) -> Result<(), LogError> {
+        let own: Vec<u32> = partitions.iter().copied().filter(|partition| self.owned.contains_key(partition)).collect();
+        if self.is_moving || own.len() < partitions.len() {
+            return Err(LogError::abort("partitions are being dealt out"));
+        }
+        let standing = self.ask_standing(own.iter().copied())?;
+        self.standing.extend(standing);
+        self.deliver(own.clone())?;
+        self.owned.extend(own.into_iter().map(|partition| (partition, true)));
+        Ok(())
+    }
+
+    fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
+        let Transaction { outputs, checkpoints } = transaction;
+        if outputs.is_empty() && checkpoints.is_empty() {
+            return Ok(());
+        }
+        if let Some(obstacle) = self.obstacle(&checkpoints) {
+            return Err(obstacle);
+        }
+        if let Some(refusal) = outputs.iter().find_map(|output| self.transactor.refusal(output)) {
+            return Err(LogError::fatal(refusal));
+        }
+        self.sequence += 1;
+        let mut written = Standing::new();
+        for Checkpoint { position, note } in &checkpoints {
+            let text = mark::encode(&self.member, self.sequence, note);
+            written.insert((position.topic, position.partition), (position.next, text));
+        }
+        let list = self.cluster.standing_list(&written)?;
+        // Fetched for every transaction: it says which generation of the group this worker still belongs to.
+        let member = self.consumer.group_metadata().ok_or_else(|| LogError::abort("not a member of the group"))?;
+        self.transactor.transact(&outputs, Some(&Offsets { list, member }))?;
+        self.standing.extend(written);
+        Ok(())
+    }
+
+    fn rewind(&mut self) -> Result<(), LogError> {
+        if self.is_moving {
+            return Ok(());
+        }
+        let started = self.owned.iter().filter(|(_, is_started)| **is_started).map(|(partition, _)| *partition);
+        let places: Vec<_> = started.flat_map(|partition| self.places_of(partition)).collect();
+        self.go_back(&places)
+    }
+
+    fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+}
+
+/// Standing positions as the caller knows them.
+pub(super) fn checkpoints(standing: Standing) -> Vec<Checkpoint> {
+    let checkpoint = |((topic, partition), (next, text)): ((Topic, u32), (u64, String))| Checkpoint {
+        position: Position { topic, partition, next },
+        note: mark::note(&text),
+    };
+    standing.into_iter().map(checkpoint).collect()
+}

@@ -1,0 +1,109 @@
+//! A real Kafka for a test binary: started once, on loopback, and gone with the process, however it ends.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tributary_model::Topic;
+use tributary_model::topic::Cleanup;
+use tributary_stream::KafkaSettings;
+use tributary_stream::kafka::{TopicSpec, create_topics};
+
+/// A broker that is already there, `host:port`.
+const GIVEN: &str = "TRIBUTARY_TEST_KAFKA";
+/// The topics that tests of the log use.
+pub(crate) const SUITE: [Topic; 6] =
+    [Topic::Observations, Topic::Risks, Topic::Changes, Topic::RawScanner, Topic::Facts, Topic::Findings];
+
+struct Broker {
+    address: String,
+    /// Its standard input ends with this process, and that ends the broker.
+    _process: Option<Child>,
+}
+
+/// The bootstrap address.
+pub(crate) fn address() -> &'static str {
+    static BROKER: OnceLock<Result<Broker, String>> = OnceLock::new();
+    match BROKER.get_or_init(start) {
+        Ok(broker) => &broker.address,
+        Err(reason) => panic!("{reason}"),
+    }
+}
+
+fn start() -> Result<Broker, String> {
+    if let Ok(address) = std::env::var(GIVEN) {
+        return Ok(Broker { address, _process: None });
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/dev/kafka/start");
+    let failed = |reason: &str| {
+        format!(
+            "Kafka did not start: {}\nsee why: deploy/dev/kafka/start   install what it needs: deploy/dev/check-tools   \
+             or name a broker: {GIVEN}=host:port",
+            reason.trim()
+        )
+    };
+    let mut process = Command::new(&script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(&format!("{}: {error}", script.display())))?;
+    let mut line = String::new();
+    let mut output = BufReader::new(process.stdout.take().expect("it is piped"));
+    output.read_line(&mut line).map_err(|error| failed(&error.to_string()))?;
+    if line.trim().is_empty() {
+        let mut reason = String::new();
+        let mut errors = process.stderr.take().expect("it is piped");
+        drop(errors.read_to_string(&mut reason));
+        drop(process.wait());
+        return Err(failed(&reason));
+    }
+    Ok(Broker { address: line.trim().to_owned(), _process: Some(process) })
+}
+
+/// A prefix that no other test uses, nor another run on the same broker.
+pub(crate) fn fresh_prefix() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("t{}-{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Settings for tests: short sessions, and records as large as the suite's.
+pub(crate) fn settings(prefix: &str, instance: &str) -> KafkaSettings {
+    KafkaSettings {
+        brokers: address().to_owned(),
+        prefix: prefix.to_owned(),
+        instance: instance.to_owned(),
+        session_timeout_ms: 6_000,
+        poll_interval_ms_max: 60_000,
+        message_bytes_max: 18 << 20,
+        ..KafkaSettings::default()
+    }
+}
+
+/// The topics of the suite, with 4 partitions. Compacted ones are not compacted before [`forgetful`].
+pub(crate) fn make_topics(settings: &KafkaSettings) {
+    let with_policy = |topic: Topic| {
+        let policy = if topic.cleanup() == Cleanup::Compact { "compact" } else { "delete" };
+        spec(topic, &[("cleanup.policy", policy), ("min.cleanable.dirty.ratio", "1.0"), ("segment.ms", "50")])
+    };
+    create_topics(settings, &SUITE.map(with_policy)).unwrap();
+}
+
+/// A compacted topic that is compacted at once, tombstones included.
+pub(crate) fn forgetful(topic: Topic) -> TopicSpec {
+    let at_once = [
+        ("cleanup.policy", "compact"),
+        ("min.cleanable.dirty.ratio", "0.0"),
+        ("segment.ms", "50"),
+        ("delete.retention.ms", "0"),
+    ];
+    spec(topic, &at_once)
+}
+
+fn spec(topic: Topic, config: &[(&str, &str)]) -> TopicSpec {
+    let large = ("max.message.bytes", "19922944");
+    let config = config.iter().chain([&large]).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    TopicSpec { topic, partitions: 4, replication: 1, config }
+}
