@@ -62,9 +62,10 @@ impl Ends {
     }
 
     /// Partitions of the tenant's topics, by name.
-    pub(super) fn topics(&self, names: &Names) -> Result<Vec<(Topic, u32)>, LogError> {
+    pub(super) fn topics(&self, names: &Names, brokers: &str) -> Result<Vec<(Topic, u32)>, LogError> {
         let asker = super::lock(&self.committed);
-        let metadata = asker.fetch_metadata(None, PATIENCE).map_err(here("cannot ask Kafka for its topics"))?;
+        let failed = here(format!("cannot ask Kafka at {brokers} for its topics"));
+        let metadata = asker.fetch_metadata(None, PATIENCE).map_err(failed)?;
         let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
         Ok(known.filter_map(|topic| Some((names.parse(topic.name())?, topic.partitions().len() as u32))).collect())
     }

@@ -72,7 +72,7 @@ impl KafkaLog {
         settings.check().map_err(LogError::fatal)?;
         let names = Names::new(&settings.prefix);
         let ends = Ends::new(&settings)?;
-        let mut partitions: BTreeMap<Topic, u32> = ends.topics(&names)?.into_iter().collect();
+        let mut partitions: BTreeMap<Topic, u32> = ends.topics(&names, &settings.brokers)?.into_iter().collect();
         partitions.retain(|topic, _| topics.contains(topic));
         let missing: Vec<_> = topics.iter().filter(|topic| !partitions.contains_key(topic)).collect();
         if !missing.is_empty() {

@@ -213,7 +213,7 @@ impl KafkaWorker {
         if checkpoints.is_empty() {
             return Some(LogError::fatal("a transaction without positions cannot be fenced; name those it touched"));
         }
-        if self.is_moving || !self.news.is_empty() || self.consumer.assignment_lost() {
+        if self.is_moving || !self.news.is_empty() {
             return Some(LogError::abort("partitions are being dealt out"));
         }
         let foreign = checkpoints.iter().find(|checkpoint| !self.owned.contains_key(&checkpoint.position.partition));

@@ -1,4 +1,5 @@
 //! A real Kafka for a test binary: started once, on loopback, and gone with the process, however it ends.
+#![allow(dead_code)] // every binary uses what it needs
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -71,8 +72,13 @@ pub(crate) fn fresh_prefix() -> String {
 
 /// Settings for tests: short sessions, and records as large as the suite's.
 pub(crate) fn settings(prefix: &str, instance: &str) -> KafkaSettings {
+    settings_at(address(), prefix, instance)
+}
+
+/// The same for a process that did not start the broker.
+pub(crate) fn settings_at(address: &str, prefix: &str, instance: &str) -> KafkaSettings {
     KafkaSettings {
-        brokers: address().to_owned(),
+        brokers: address.to_owned(),
         prefix: prefix.to_owned(),
         instance: instance.to_owned(),
         session_timeout_ms: 6_000,

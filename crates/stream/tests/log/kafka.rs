@@ -8,13 +8,13 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tributary_model::Topic;
 use tributary_model::topic::Cleanup;
-use tributary_stream::kafka::{KafkaSettings, configure_topics};
-use tributary_stream::log::Log;
+use tributary_stream::kafka::{KafkaSettings, TopicSpec, configure_topics, create_topics};
+use tributary_stream::log::{Log, LogError, Subscription};
 use tributary_stream::{KafkaLog, Message};
 
 use crate::LogFactory;
 use crate::broker::{self, SUITE};
-use crate::suite::read;
+use crate::suite::{append, drain, is_drained, read, record, started};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const TOMBSTONE_DAYS: i64 = 7;
@@ -97,4 +97,56 @@ impl LogFactory for Kafka {
             assert!(Instant::now() < deadline, "the broker does not compact");
         }
     }
+}
+
+#[test]
+fn an_aborted_transaction_is_never_read() {
+    let factory = Kafka::new();
+    let log = factory.log();
+    append(&log, vec![record(Topic::Observations, "k", "before")]);
+    factory.close_segments(&[Topic::Observations]);
+    append(&log, vec![record(Topic::Observations, "k", "after")]);
+    let values = |messages: Vec<Message>| messages.into_iter().filter_map(|message| message.value).collect::<Vec<_>>();
+    assert_eq!(values(read(&log, Topic::Observations)), ["before", "after"]);
+    let mut worker = started(&log, "g");
+    assert_eq!(values(drain(worker.as_mut(), 2)), ["before", "after"]);
+    assert!(is_drained(&log, worker.as_mut()));
+}
+
+#[test]
+fn a_missing_topic_and_uneven_topics_are_named() {
+    let factory = Kafka::new();
+    let refused = KafkaLog::connect(factory.settings.clone(), &[Topic::Facts, Topic::Tickets]).err().unwrap();
+    let missing = format!("lacks the topics {}tickets", factory.settings.prefix);
+    assert!(refused.to_string().ends_with(&missing), "{refused}");
+    let odd = TopicSpec { topic: Topic::Tickets, partitions: 3, replication: 1, config: Vec::new() };
+    create_topics(&factory.settings, &[odd]).unwrap();
+    let topics = [Topic::Facts, Topic::Tickets];
+    let log = KafkaLog::connect(factory.settings.clone(), &topics).unwrap();
+    let together = Subscription { group: "g".to_owned(), topics: topics.to_vec(), slot: 0, slots: 1 };
+    let refused = log.worker(&together).err().unwrap().to_string();
+    assert!(refused.contains("equally many partitions") && refused.contains("(3, "), "{refused}");
+}
+
+#[test]
+fn a_record_that_is_too_large_harms_nobody_else() {
+    let factory = Kafka::new();
+    let settings = KafkaSettings { message_bytes_max: 10_000, ..factory.settings.clone() };
+    let log: Arc<dyn Log> = Arc::new(KafkaLog::connect(settings, &SUITE).unwrap());
+    let large = record(Topic::Observations, "k", &"x".repeat(10_000));
+    let refused = log.producer().unwrap().append(vec![record(Topic::Observations, "k", "small"), large]).unwrap_err();
+    assert!(matches!(&refused, LogError::Abort { what, .. } if what.contains("message_bytes_max")), "{refused}");
+    append(&log, vec![record(Topic::Observations, "k", "next")]);
+    assert_eq!(read(&log, Topic::Observations).len(), 1);
+}
+
+#[test]
+fn a_cluster_that_is_not_there_is_one_clear_error() {
+    // Port 1 of loopback: nobody listens there.
+    let settings = KafkaSettings { brokers: "127.0.0.1:1".to_owned(), ..KafkaSettings::default() };
+    let unnamed = KafkaLog::connect(settings.clone(), &[]).err().unwrap().to_string();
+    assert!(unnamed.starts_with("instance is empty"), "{unnamed}");
+    let settings = KafkaSettings { instance: "a".to_owned(), ..settings };
+    let away = KafkaLog::connect(settings, &[]).err().unwrap();
+    assert!(matches!(&away, LogError::Retry { what, .. } if what.contains("127.0.0.1:1")), "{away}");
 }

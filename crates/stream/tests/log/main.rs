@@ -6,6 +6,7 @@
 mod broker;
 mod embedded;
 mod kafka;
+mod rebalance;
 mod suite;
 
 use std::path::Path;

@@ -80,7 +80,7 @@ pub(crate) fn drain(worker: &mut dyn Worker, expected: usize) -> Vec<Message> {
 }
 
 /// Whether a worker has read everything: the next records it gets are those that are appended now, to every partition.
-fn is_drained(log: &Arc<dyn Log>, worker: &mut dyn Worker) -> bool {
+pub(crate) fn is_drained(log: &Arc<dyn Log>, worker: &mut dyn Worker) -> bool {
     append(log, one_for_every_partition("now"));
     let next = drain(worker, 4);
     values(&next).iter().all(|value| value == "now")
