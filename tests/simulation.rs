@@ -1,5 +1,17 @@
 //! The whole pipeline on a log that is never kinder than Kafka, by seeds: what must hold, holds whatever goes wrong.
 //! A failure prints its seed; `TRIBUTARY_SIM_SEED=… cargo test -p tributary-tests --test simulation` repeats it.
+//!
+//! After **every step** (`watch.rs`), of everything committed so far, also while the whole input is sent once more and while
+//! everything ages: only what cannot be read is rejected, and once (I1); no stage repeats its last word about a key (I2);
+//! changes, tickets and scans go on from where they were, by one, and no overtaken scan is applied (I4); no finding is in two
+//! open risks of a component (I5); every risk is the head of its chain (I6); one thing has one id for ever (I7); nothing
+//! outlives what it hangs on, and records are bounded (I8); first sightings and clocks never move later, and a finding is in
+//! the components that TRACK says (I9).
+//!
+//! **At rest** (`predicates.rs`), because a stage may lag behind its inputs before: every poison is rejected (I1); every scan
+//! has its line (I4); every counting finding is in a risk (I5); the outcome is that of a calm run (I3, I7) and, after a
+//! re-organisation, that of an estate which always was so (I9); every fix that is worth asking for is asked, and an open ticket
+//! says what its members say; the whole input once more changes nothing (I2); what is fixed and old leaves every table (I8).
 #![allow(missing_docs)]
 
 #[path = "simulation/predicates.rs"]
@@ -19,7 +31,7 @@ use tributary_stream::sim::{Chaos, World};
 use watch::Watch;
 use workload::{POISON, Workload};
 
-/// Enough that every pair of unkindnesses meets; a debug build takes about a minute.
+/// Enough that every pair of unkindnesses meets.
 const SEEDS: u64 = 200;
 /// Threads; a world itself is on one.
 const THREADS: u64 = 2;
@@ -35,7 +47,7 @@ fn the_invariants_hold_whatever_goes_wrong() {
             .collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("a seed must not panic")).collect()
     });
-    let first: Vec<&String> = failures.iter().take(12).collect();
+    let first: Vec<&String> = failures.iter().take(3).collect();
     assert!(failures.is_empty(), "{} of {} seeds fail; the first are:\n{first:#?}", failures.len(), seeds.len());
 }
 
