@@ -1,16 +1,23 @@
-//! The load driver: a synthetic estate through a real `tributary up` into rows of the real engine; then the same again (warm).
-//! Prints design budgets beside what was measured. Loopback only; bounded in records and time; ends what it started.
+//! The load driver: a synthetic estate through a real `tributary up` into rows of the real engine: cold, warm, at half load, after
+//! a change of intelligence, after a crash. Prints design budgets beside what was measured. Loopback only; bounded in records and
+//! time; ends what it started.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+mod estate;
+mod latency;
+mod print;
+mod service;
 
-use anyhow::{Context, bail, ensure};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::ensure;
 use clap::Parser;
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::json;
+
+use estate::{Entry, Estate, Plan};
+use print::{line, say};
+use service::{Phase, Service};
 
 /// Runs the load.
 #[derive(Parser)]
@@ -29,239 +36,138 @@ struct Options {
     senders: usize,
 }
 
-/// Longest that one phase may take.
-const PHASE_MAX: Duration = Duration::from_secs(900);
-
-#[derive(Deserialize)]
-struct Entry {
-    file: String,
-    class: String,
-    findings: u64,
-    headers: std::collections::BTreeMap<String, String>,
-}
+const ACTIVE: &str = "SELECT count() FROM findings FINAL WHERE state = 'active' AND left_component = 'none'";
+const OPEN: &str = "SELECT count() FROM risks FINAL WHERE state = 'open'";
 
 fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+    let mut options = Options::parse();
+    options.binary = options.binary.canonicalize()?;
     let directory = tempfile::tempdir()?;
-    let estate = directory.path().join("estate");
-    let made = Command::new(&options.binary)
-        .args([
-            "estate",
-            "--seed",
-            "1",
-            "--components",
-            &options.components.to_string(),
-            "--findings",
-            &options.findings.to_string(),
-            "--out",
-        ])
-        .arg(&estate)
-        .output()?;
-    ensure!(made.status.success(), "estate: {}", String::from_utf8_lossy(&made.stderr));
-    say(&format!("estate: {}", String::from_utf8_lossy(&made.stdout).trim()));
-    let entries = manifest(&estate)?;
-    let findings: u64 = entries.iter().map(|entry| entry.findings).sum();
+    let plan = |first: u32, parts: u32, night: u32| Plan {
+        first,
+        components: (options.components / parts).max(1),
+        findings: options.findings / parts,
+        night,
+    };
+    let generate = |name: &str, plan: &Plan| Estate::generate(&options.binary, directory.path().join(name), plan);
+    let first = generate("first-night", &plan(0, 1, 0))?;
+    let second = generate("second-night", &plan(0, 1, 1))?;
+    // Other components, a quarter of the size: all new, and long enough for a hundred reports.
+    let others = generate("others", &plan(options.components, 4, 0))?;
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("?").to_owned();
+    let cores = std::thread::available_parallelism()?;
+    say(&format!("{cores} cores; load average before: {load} (anything but 0 means that others used them)"));
+
     let service = Service::start(&options.binary, directory.path())?;
+    let rate = cold(&service, &first, options.senders)?;
+    warm(&service, &second, options.senders)?;
+    memory(&service)?;
+    half_load(&service, &others, rate, options.senders)?;
+    intelligence(&service)?;
+    views(&service)?;
+    let before = service.count(ACTIVE)?;
+    service.kill()?;
+    restart(&Service::start(&options.binary, directory.path())?, before)
+}
 
-    let cold = service.phase(&entries, &estate, options.senders)?;
-    let stored = service.sql("SELECT count() FROM findings FINAL")?;
-    ensure!(stored.trim() == findings.to_string(), "{stored} findings stored instead of {findings}");
-    let risks = service.sql("SELECT count() FROM risks FINAL WHERE state = 'open'")?;
-    line("findings/s cold, raw reports to rows", "≥ 20000", findings as f64 / cold.elapsed.as_secs_f64());
-    line("  CPU seconds per million findings (pipeline)", "–", cold.cpu_pipeline / findings as f64 * 1e6);
-    line("  CPU seconds per million findings (engine)", "–", cold.cpu_engine / findings as f64 * 1e6);
-    line("  open risks", "–", risks.trim().parse().unwrap_or(0.0));
+/// All new. Answers findings per second.
+fn cold(service: &Service, estate: &Estate, senders: usize) -> anyhow::Result<f64> {
+    let phase = service.phase(estate, senders)?;
+    let (stored, risks) = (service.count(ACTIVE)?, service.count(OPEN)?);
+    ensure!(stored == estate.findings, "{stored} findings stored instead of {}", estate.findings);
+    let findings = stored as f64;
+    let sightings = service.status()?["funnel"]["sightings"].as_f64().unwrap_or(0.0);
+    say("cold: every finding is new");
+    line("  mix: bytes of JSON per finding", "2048", estate.scan_bytes as f64 / findings);
+    line("  mix: sightings per finding", "3", sightings / findings);
+    line("  mix: findings per open risk", "2", findings / risks as f64);
+    line("  findings/s, raw reports to rows", "≥ 20000", findings / phase.seconds);
+    cpu(&phase, findings);
+    Ok(findings / phase.seconds)
+}
 
-    // New headers, same reports: scans of the next night in which nothing changed.
-    let warm = service.phase(&later(&entries), &estate, options.senders)?;
-    line("findings/s warm, nothing changed", "≥ 60000", findings as f64 / warm.elapsed.as_secs_f64());
-    line("resident memory, pipeline, MiB", "–", Service::resident_mib(service.child.id()));
-    line(
-        "  bytes per open finding, everything included",
-        "≤ 2560",
-        Service::resident_mib(service.child.id()) * 1_048_576.0 / findings as f64,
-    );
-    if let Some(engine) = service.engine_pid() {
-        line("resident memory, engine, MiB", "–", Service::resident_mib(engine));
-    }
+/// The next night's scans.
+fn warm(service: &Service, estate: &Estate, senders: usize) -> anyhow::Result<()> {
+    let phase = service.phase(estate, senders)?;
+    let (stored, fixed) =
+        (service.count(ACTIVE)?, service.count("SELECT count() FROM findings FINAL WHERE state = 'fixed'")?);
+    ensure!(stored == estate.findings, "{stored} findings active instead of {}", estate.findings);
+    let findings = stored as f64;
+    say("warm: the same estate, scanned a night later");
+    line("  mix: per cent of findings unchanged", "95", 100.0 * (1.0 - fixed as f64 / findings));
+    line("  findings/s, raw reports to rows", "≥ 60000", findings / phase.seconds);
+    cpu(&phase, findings);
+    Ok(())
+}
+
+fn cpu(phase: &Phase, findings: f64) {
+    line("  CPU seconds per million findings, pipeline", "–", phase.cpu_pipeline / findings * 1e6);
+    line("  CPU seconds per million findings, engine", "–", phase.cpu_engine / findings * 1e6);
+}
+
+fn memory(service: &Service) -> anyhow::Result<()> {
+    let (pipeline, engine) = service.resident();
+    let open = service.count(ACTIVE)? as f64;
+    say("memory");
+    line("  resident, pipeline, MiB", "–", pipeline / 1_048_576.0);
+    line("  resident, pipeline, bytes per open finding, all included", "≤ 2560", pipeline / open);
+    line("  resident, engine, MiB", "–", engine / 1_048_576.0);
+    Ok(())
+}
+
+/// New components at half the rate at which they could be taken.
+fn half_load(service: &Service, estate: &Estate, rate: f64, senders: usize) -> anyhow::Result<()> {
+    let seconds = latency::measure(service, estate, rate / 2.0, senders)?;
+    service.until_idle()?;
+    let at = |share: f64| seconds.get(((seconds.len() as f64 * share).ceil() as usize).max(1) - 1).copied();
+    say(&format!("raw record to visible row at {:.0} findings/s, open loop, {} reports", rate / 2.0, seconds.len()));
+    line("  seconds, p50", "–", at(0.5).unwrap_or(f64::NAN));
+    line("  seconds, p99", "≤ 2", at(0.99).unwrap_or(f64::NAN));
+    Ok(())
+}
+
+/// A catalogue of exploited vulnerabilities that names every vulnerability there is.
+fn intelligence(service: &Service) -> anyhow::Result<()> {
+    let ids = service.sql("SELECT DISTINCT rule FROM findings WHERE state = 'active' FORMAT TSV")?;
+    let entries: Vec<_> = ids.lines().map(|id| json!({"cveID": id, "dateAdded": "2026-10-02"})).collect();
+    let named = entries.len();
+    let body = json!({
+        "title": "CISA Catalog of Known Exploited Vulnerabilities", "catalogVersion": "2026.10.02",
+        "dateReleased": "2026-10-02T00:00:00Z", "count": named, "vulnerabilities": entries,
+    });
+    let headers = BTreeMap::from([("ce-source".to_owned(), "synthetic".to_owned())]);
+    let entry = Entry { file: "kev.json".to_owned(), class: "intel".to_owned(), findings: 0, headers };
+    let phase = service.measured(|| service.post(&entry, body.to_string().as_bytes()))?;
+    let touched = service.count("SELECT count() FROM risks FINAL WHERE state = 'open' AND kev")?;
+    let open = service.count(OPEN)?;
+    ensure!(touched == open, "{touched} of {open} open risks took in the catalogue");
+    say(&format!("a catalogue of exploited vulnerabilities that touches {touched} open risks"));
+    line("  seconds until stored", "–", phase.seconds);
+    line("  seconds until stored, per million risks", "≤ 30", phase.seconds / touched as f64 * 1e6);
+    line("  CPU seconds per million risks, pipeline", "–", phase.cpu_pipeline / touched as f64 * 1e6);
+    Ok(())
+}
+
+fn views(service: &Service) -> anyhow::Result<()> {
+    say("questions");
     for view in ["open_risks LIMIT 50", "by_owner", "funnel", "coverage"] {
         let begun = Instant::now();
         service.sql(&format!("SELECT * FROM {view}"))?;
-        line(&format!("ms for SELECT * FROM {view}"), "≤ 1000", begun.elapsed().as_secs_f64() * 1e3);
+        line(&format!("  ms for SELECT * FROM {view}"), "≤ 1000", begun.elapsed().as_secs_f64() * 1e3);
     }
     Ok(())
 }
 
-/// The same scans a day later, under their own ids.
-fn later(entries: &[Entry]) -> Vec<Entry> {
-    let shift = |headers: &std::collections::BTreeMap<String, String>| {
-        let mut headers = headers.clone();
-        if let Some(time) = headers.get_mut("ce-time") {
-            *time = time.replace("2026-09-2", "2026-10-2");
-        }
-        headers.insert("ce-scanid".to_owned(), "second-night".to_owned());
-        headers
-    };
-    let scans = entries.iter().filter(|entry| entry.class == "scanner");
-    scans
-        .map(|e| Entry {
-            file: e.file.clone(),
-            class: e.class.clone(),
-            findings: e.findings,
-            headers: shift(&e.headers),
-        })
-        .collect()
-}
-
-fn manifest(estate: &Path) -> anyhow::Result<Vec<Entry>> {
-    let file = BufReader::new(std::fs::File::open(estate.join("manifest.jsonl"))?);
-    file.lines().map(|line| Ok(serde_json::from_str(&line?)?)).collect()
-}
-
-fn say(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
-}
-
-fn line(what: &str, budget: &str, measured: f64) {
-    say(&format!("{what:<58} budget {budget:>9}   measured {measured:>12.1}"));
-}
-
-struct Phase {
-    elapsed: Duration,
-    cpu_pipeline: f64,
-    cpu_engine: f64,
-}
-
-struct Service {
-    child: Child,
-    url: String,
-    sql_url: String,
-    agent: ureq::Agent,
-}
-
-impl Service {
-    fn start(binary: &Path, directory: &Path) -> anyhow::Result<Self> {
-        let mut child = Command::new(binary)
-            .args(["--log", "warn", "up", "--listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0", "--data"])
-            .arg(directory.join("data"))
-            .current_dir(directory)
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let stderr = child.stderr.take().context("stderr")?;
-        let mut lines = BufReader::new(stderr).lines();
-        let mut find = |word: &str| {
-            lines
-                .by_ref()
-                .map_while(Result::ok)
-                .find(|line| line.trim_start().starts_with(word))
-                .context("it did not start")
-        };
-        let url = find("page")?.split_whitespace().nth(1).context("page")?.trim_end_matches('/').to_owned();
-        let sql_url = find("SQL")?.split_whitespace().nth(1).context("SQL")?.to_owned();
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| say(&format!("up: {line}"))));
-        let config =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120)));
-        let service = Self { child, url, sql_url, agent: config.build().into() };
-        service.until("serving", |status| status["ready"] == true && status["engine"] == "serving")?;
-        Ok(service)
-    }
-
-    /// Sends every record and waits until the last row is stored.
-    fn phase(&self, entries: &[Entry], estate: &Path, senders: usize) -> anyhow::Result<Phase> {
-        let bodies: Vec<Vec<u8>> =
-            entries.iter().map(|e| std::fs::read(estate.join(&e.file))).collect::<Result<_, _>>()?;
-        let engine = self.engine_pid();
-        let cpu = |pid: Option<u32>| pid.map_or(0.0, cpu_seconds);
-        let (pipeline_before, engine_before) = (cpu(Some(self.child.id())), cpu(engine));
-        let begun = Instant::now();
-        let next = AtomicUsize::new(0);
-        let sent: anyhow::Result<()> = std::thread::scope(|scope| {
-            let send = || -> anyhow::Result<()> {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(entry) = entries.get(index) else { return Ok(()) };
-                    self.post(entry, &bodies[index])?;
-                }
-            };
-            let threads: Vec<_> = (0..senders).map(|_| scope.spawn(send)).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a sender ended"))?)
-        });
-        sent?;
-        let idle = |status: &Value| status["idle"] == true;
-        self.until("idle", idle)?;
-        self.until("idle", idle)?;
-        Ok(Phase {
-            elapsed: begun.elapsed(),
-            cpu_pipeline: cpu(Some(self.child.id())) - pipeline_before,
-            cpu_engine: cpu(engine) - engine_before,
-        })
-    }
-
-    fn post(&self, entry: &Entry, body: &[u8]) -> anyhow::Result<()> {
-        loop {
-            let mut request = self.agent.post(format!("{}/v1/events/{}", self.url, entry.class));
-            for (name, value) in &entry.headers {
-                request = request.header(name, value);
-            }
-            let response = request.send(body)?;
-            match response.status().as_u16() {
-                202 => return Ok(()),
-                429 | 503 => std::thread::yield_now(),
-                status => bail!("{}: {status} {}", entry.file, response.into_body().read_to_string()?),
-            }
-        }
-    }
-
-    fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> anyhow::Result<()> {
-        let begun = Instant::now();
-        loop {
-            let text = self.agent.get(format!("{}/v1/status", self.url)).call()?.into_body().read_to_string()?;
-            let status: Value = serde_json::from_str(&text)?;
-            if holds(&status) {
-                return Ok(());
-            }
-            ensure!(begun.elapsed() < PHASE_MAX, "not {what} within {PHASE_MAX:?}: {status}");
-            // A poll costs the measured process a little; ten a second is noise.
-            std::thread::park_timeout(Duration::from_millis(100));
-        }
-    }
-
-    fn sql(&self, sql: &str) -> anyhow::Result<String> {
-        let response = self.agent.post(&self.sql_url).header("X-ClickHouse-User", "analyst").send(sql.as_bytes())?;
-        let status = response.status();
-        let text = response.into_body().read_to_string()?;
-        ensure!(status.is_success(), "{sql}: {text}");
-        Ok(text)
-    }
-
-    fn engine_pid(&self) -> Option<u32> {
-        let parent = self.child.id().to_string();
-        std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            let ppid = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.to_owned();
-            (ppid == parent).then_some(pid)
-        })
-    }
-
-    fn resident_mib(pid: u32) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let kib = status.lines().find_map(|l| l.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<f64>().ok());
-        kib.unwrap_or(0.0) / 1024.0
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
-    }
-}
-
-/// User and system time of a process so far; a hundred ticks a second on Linux.
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
+/// After kill -9: the state is loaded and recomputed.
+fn restart(service: &Service, before: u64) -> anyhow::Result<()> {
+    service.until_idle()?;
+    let after = service.count(ACTIVE)?;
+    ensure!(after == before, "{after} findings after the crash, {before} before it");
+    say("restart after kill -9");
+    line("  seconds until ready", "–", service.ready_seconds);
+    line("  findings/s, loaded and recomputed", "≥ 120000", after as f64 / service.ready_seconds);
+    let (pipeline, _) = service.resident();
+    line("  resident, pipeline, bytes per open finding", "≤ 2560", pipeline / after as f64);
+    Ok(())
 }

@@ -320,6 +320,12 @@ pub struct EstateArgs {
     /// Components: each one repository, one image, one production workload.
     #[arg(long, default_value_t = 50)]
     pub components: u32,
+    /// Number of the first component: estates that do not overlap can be sent to one service.
+    #[arg(long, default_value_t = 0)]
+    pub first: u32,
+    /// Night of the scans: 0 writes context and first scans; each later night a re-scan, 95 % of it unchanged.
+    #[arg(long, default_value_t = 0)]
+    pub night: u32,
     /// Findings in all; every second one is in a lockfile, the other in an image.
     #[arg(long, default_value_t = 10_000)]
     pub findings: u32,

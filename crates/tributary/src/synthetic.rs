@@ -1,16 +1,20 @@
 //! Synthetic estates in real formats, for load tests: same seed, same bytes.
-//! The mix is design's: three sightings a finding (Trivy, Grype, CycloneDX), two findings a risk (lockfile, image), 2 KB of JSON a finding.
+//! The mix: three sightings a finding (Trivy, Grype, CycloneDX), two findings a risk (lockfile, image), about 2 KB of JSON a finding.
 
 mod reports;
 
 use tributary_model::record::{Extensions, RawClass};
-use tributary_model::time::{HOUR, Millis};
+use tributary_model::time::{DAY, HOUR, Millis};
 
 /// What to generate.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// Components: each one repository, one image, one production workload.
     pub components: u32,
+    /// Number of the first component: estates that do not overlap are estates that can be joined.
+    pub first: u32,
+    /// The night of the scans. Night 0 is the first, with context; each later one finds one entry in twenty replaced by a new one.
+    pub night: u32,
     /// Findings in all; spread evenly. Each component gets at least two.
     pub findings: u32,
     /// Seed of everything that varies.
@@ -60,6 +64,8 @@ impl Random {
 
 /// One vulnerable package of a component.
 pub(crate) struct Vulnerable {
+    /// Its place in the component.
+    pub nth: u32,
     pub cve: String,
     pub package: String,
     pub version: String,
@@ -80,6 +86,8 @@ const RATINGS: [(&str, &str, f64, u64); 5] = [
 
 /// Distinct vulnerabilities in the pool: many components share one, as in life.
 const POOL: u64 = 20_000;
+/// In one night so many entries become one new one: 95 % of a re-scan is unchanged.
+const ENTRIES_PER_NEW: u32 = 20;
 
 /// Calls `emit` with every record, in order of arrival: context first, then scans.
 pub fn generate(shape: Shape, mut emit: impl FnMut(SyntheticRecord) -> anyhow::Result<()>) -> anyhow::Result<()> {
@@ -87,18 +95,36 @@ pub fn generate(shape: Shape, mut emit: impl FnMut(SyntheticRecord) -> anyhow::R
     // Two findings a vulnerability: one in the repository, one in the image.
     let per_component = (shape.findings / components / 2).max(1);
     let mut random = Random::new(shape.seed);
-    emit(reports::catalog(components, shape.begin))?;
+    let at = shape.begin + HOUR;
+    if shape.night == 0 {
+        emit(reports::catalog(shape.first, components, shape.begin))?;
+    }
     for index in 0..components {
-        let names = Names::of(index);
-        let at = shape.begin + HOUR;
-        emit(reports::provenance(&names, at))?;
-        emit(reports::workload(&names, at))?;
-        let vulnerable: Vec<Vulnerable> = (0..per_component).map(|i| vulnerable(&mut random, i)).collect();
-        for record in reports::scans(&names, &vulnerable, at + HOUR) {
+        let names = Names::of(shape.first + index);
+        if shape.night == 0 {
+            emit(reports::provenance(&names, at))?;
+            emit(reports::workload(&names, at))?;
+        }
+        let entries = (0..per_component).map(|nth| vulnerable(&mut random, nth));
+        let vulnerable: Vec<Vulnerable> = entries.map(|entry| aged(entry, shape, index * per_component)).collect();
+        for record in reports::scans(&names, &vulnerable, at + HOUR + DAY * Millis::from(shape.night)) {
             emit(record)?;
         }
     }
     Ok(())
+}
+
+/// The entry as the night finds it: fixed and followed by another one, as often as nights have passed for it.
+fn aged(entry: Vulnerable, shape: Shape, before: u32) -> Vulnerable {
+    let place = before.wrapping_add(entry.nth) % ENTRIES_PER_NEW;
+    // Night 1 replaces place 0, night 2 place 1 and so on, round and round.
+    let renewals = (shape.night + ENTRIES_PER_NEW - 1 - place) / ENTRIES_PER_NEW;
+    if renewals == 0 {
+        return entry;
+    }
+    let mut random = Random::new(shape.seed ^ (u64::from(before) << 32 | u64::from(entry.nth)).rotate_left(renewals));
+    let next = vulnerable(&mut random, entry.nth);
+    Vulnerable { package: format!("{}-{renewals}", next.package), ..next }
 }
 
 /// Names of one component's things.
@@ -136,6 +162,7 @@ fn vulnerable(random: &mut Random, nth: u32) -> Vulnerable {
     }
     let major = 1 + random.below(9);
     Vulnerable {
+        nth,
         cve: format!("CVE-{}-{}", 2018 + number % 8, 100_000 + number),
         // The position keeps packages of one component apart, so that every entry is a finding of its own.
         package: format!("lib-{:04}-{nth}", number % 4_000),
@@ -151,8 +178,9 @@ fn vulnerable(random: &mut Random, nth: u32) -> Vulnerable {
 mod tests {
     use super::*;
 
-    fn all(seed: u64) -> Vec<(String, Vec<u8>, u32)> {
-        let shape = Shape { components: 3, findings: 60, seed, begin: 1_790_000_000_000 };
+    const SHAPE: Shape = Shape { components: 4, first: 0, night: 0, findings: 80, seed: 1, begin: 1_790_000_000_000 };
+
+    fn all(shape: Shape) -> Vec<(String, Vec<u8>, u32)> {
         let mut records = Vec::new();
         generate(shape, |record| {
             records.push((record.file, record.body, record.findings));
@@ -162,10 +190,31 @@ mod tests {
         records
     }
 
+    /// File and package of every entry of the Trivy reports.
+    fn packages(shape: Shape) -> std::collections::BTreeSet<(String, String)> {
+        let reports = all(shape).into_iter().filter(|(file, _, _)| file.ends_with("trivy.json"));
+        let entries = reports.flat_map(|(file, body, _)| {
+            let report: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let entries = report["Results"][0]["Vulnerabilities"].as_array().unwrap().clone();
+            entries.into_iter().map(move |entry| (file.clone(), entry["PkgName"].as_str().unwrap().to_owned()))
+        });
+        entries.collect()
+    }
+
     #[test]
     fn one_seed_gives_one_estate_of_the_size_asked_for() {
-        assert_eq!(all(1), all(1));
-        assert_ne!(all(1), all(2));
-        assert_eq!(all(1).iter().map(|(_, _, findings)| findings).sum::<u32>(), 60);
+        assert_eq!(all(SHAPE), all(SHAPE));
+        assert_ne!(all(SHAPE), all(Shape { seed: 2, ..SHAPE }));
+        assert_eq!(all(SHAPE).iter().map(|(_, _, findings)| findings).sum::<u32>(), 80);
+        let files = |first| all(Shape { first, ..SHAPE }).into_iter().map(|(file, _, _)| file);
+        assert_eq!(files(0).filter(|file| files(4).any(|other| other == *file)).collect::<Vec<_>>(), ["catalog.yaml"]);
+    }
+
+    #[test]
+    fn every_night_replaces_one_entry_in_twenty() {
+        for night in [1, 2, 20, 21, 22] {
+            let (before, after) = (packages(Shape { night: night - 1, ..SHAPE }), packages(Shape { night, ..SHAPE }));
+            assert_eq!((before.len(), after.len(), before.intersection(&after).count()), (80, 80, 76), "night {night}");
+        }
     }
 }

@@ -21,6 +21,10 @@ const PARTITIONS: &[u8] = b"partitions";
 /// costs the cores that the stages need; a larger one takes their memory and makes recovery longer.
 const MEMTABLE_BYTES: u64 = 64 << 20;
 
+/// Threads that flush and compact. 1: with more, the store keeps the first one free for flushes, and while the others compact
+/// it takes and returns the waiting compactions without pause: a core for nothing.
+const STORE_THREADS: usize = 1;
+
 /// The open directory.
 pub(super) struct Store {
     pub database: Database,
@@ -48,6 +52,7 @@ impl Store {
         let database = Database::builder(directory.join("store"))
             .cache_size(settings.cache_bytes)
             .manual_journal_persist(true)
+            .worker_threads(STORE_THREADS)
             .open()
             .map_err(|error| cannot_open(directory, error))?;
         let open = |name: &str| {

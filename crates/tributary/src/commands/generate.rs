@@ -17,7 +17,8 @@ const RECORDS_PER_COMPONENT: u64 = 8;
 
 /// Writes the estate; prints what was written.
 pub fn run(args: &EstateArgs) -> anyhow::Result<u8> {
-    let shape = Shape { components: args.components, findings: args.findings, seed: args.seed, begin: BEGIN };
+    let EstateArgs { components, first, night, findings, seed, .. } = *args;
+    let shape = Shape { components, first, night, findings, seed, begin: BEGIN };
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let manifest = args.out.join("manifest.jsonl");
     let mut lines =

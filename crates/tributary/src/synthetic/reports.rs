@@ -1,26 +1,24 @@
 //! The generated records, in the formats of the tools they stand for.
 
 use serde_json::{Value, json};
+use tributary_ingest::time::format;
 use tributary_model::record::{Extensions, RawClass};
 use tributary_model::time::Millis;
 
 use super::{Names, SyntheticRecord, Vulnerable};
 
-/// Text that pads an entry to the size that real advisories have.
-const DESCRIPTION: &str = "A flaw in the parser of length-prefixed messages lets a remote peer send a frame whose declared \
-size differs from its body, so that the reader keeps a reference into a buffer which has already been returned to its pool. \
-Later reads observe bytes of another request. Depending on how the library is embedded this can disclose data of other \
-sessions or end the process. Deployments that terminate connections in a proxy which re-frames messages are affected to a \
-lesser degree. There is no configuration that avoids the problem; the corrected releases validate the declared size first.";
+/// Text that pads a finding's three entries to about 2 KB.
+const DESCRIPTION: &str =
+    "A flaw in the parser of length-prefixed messages lets a remote peer read another request's bytes.";
 
 fn record(file: String, class: RawClass, ext: Extensions, body: &Value, findings: u32) -> SyntheticRecord {
     SyntheticRecord { file, class, ext, body: body.to_string().into_bytes(), findings }
 }
 
 /// The catalogue: every component with owner, tier and source, as Backstage writes it.
-pub(super) fn catalog(components: u32, at: Millis) -> SyntheticRecord {
+pub(super) fn catalog(first: u32, components: u32, at: Millis) -> SyntheticRecord {
     let mut yaml = String::new();
-    for index in 0..components {
+    for index in first..first + components {
         let names = Names::of(index);
         yaml.push_str(&format!(
             "---\napiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: {}\n  annotations:\n    \
@@ -109,18 +107,24 @@ pub(super) fn scans(names: &Names, vulnerable: &[Vulnerable], at: Millis) -> Vec
     let count = vulnerable.len() as u32;
     let scanner = RawClass::Scanner;
     vec![
-        record(format!("scans/{name}.repo.trivy.json"), scanner, repo.clone(), &trivy(names, vulnerable, false), count),
-        record(format!("scans/{name}.repo.grype.json"), scanner, repo.clone(), &grype(names, vulnerable), 0),
-        record(format!("scans/{name}.repo.cdx.json"), scanner, repo, &cyclonedx(names, vulnerable), 0),
+        record(
+            format!("scans/{name}.repo.trivy.json"),
+            scanner,
+            repo.clone(),
+            &trivy(names, vulnerable, at, false),
+            count,
+        ),
+        record(format!("scans/{name}.repo.grype.json"), scanner, repo.clone(), &grype(names, vulnerable, at), 0),
+        record(format!("scans/{name}.repo.cdx.json"), scanner, repo, &cyclonedx(names, vulnerable, at), 0),
         record(
             format!("scans/{name}.image.trivy.json"),
             scanner,
             image.clone(),
-            &trivy(names, vulnerable, true),
+            &trivy(names, vulnerable, at, true),
             count,
         ),
-        record(format!("scans/{name}.image.grype.json"), scanner, image.clone(), &grype(names, vulnerable), 0),
-        record(format!("scans/{name}.image.cdx.json"), scanner, image, &cyclonedx(names, vulnerable), 0),
+        record(format!("scans/{name}.image.grype.json"), scanner, image.clone(), &grype(names, vulnerable, at), 0),
+        record(format!("scans/{name}.image.cdx.json"), scanner, image, &cyclonedx(names, vulnerable, at), 0),
     ]
 }
 
@@ -135,7 +139,7 @@ fn references(v: &Vulnerable) -> Vec<String> {
         .collect()
 }
 
-fn trivy(names: &Names, vulnerable: &[Vulnerable], is_image: bool) -> Value {
+fn trivy(names: &Names, vulnerable: &[Vulnerable], at: Millis, is_image: bool) -> Value {
     let entries: Vec<Value> = vulnerable
         .iter()
         .map(|v| {
@@ -157,12 +161,12 @@ fn trivy(names: &Names, vulnerable: &[Vulnerable], is_image: bool) -> Value {
         (".".to_owned(), "repository")
     };
     json!({
-        "SchemaVersion": 2, "CreatedAt": "2026-10-01T02:00:00Z", "ArtifactName": artifact, "ArtifactType": kind,
+        "SchemaVersion": 2, "CreatedAt": format(at), "ArtifactName": artifact, "ArtifactType": kind,
         "Results": [{"Target": "package-lock.json", "Class": "lang-pkgs", "Type": "npm", "Vulnerabilities": entries}],
     })
 }
 
-fn grype(names: &Names, vulnerable: &[Vulnerable]) -> Value {
+fn grype(names: &Names, vulnerable: &[Vulnerable], at: Millis) -> Value {
     let matches: Vec<Value> = vulnerable
         .iter()
         .map(|v| {
@@ -185,11 +189,11 @@ fn grype(names: &Names, vulnerable: &[Vulnerable]) -> Value {
     json!({
         "matches": matches,
         "source": {"type": "directory", "target": format!("/src/{}", names.component)},
-        "descriptor": {"name": "grype", "version": "0.90.0", "timestamp": "2026-10-01T02:05:00Z"},
+        "descriptor": {"name": "grype", "version": "0.90.0", "timestamp": format(at)},
     })
 }
 
-fn cyclonedx(names: &Names, vulnerable: &[Vulnerable]) -> Value {
+fn cyclonedx(names: &Names, vulnerable: &[Vulnerable], at: Millis) -> Value {
     let components: Vec<Value> = vulnerable
         .iter()
         .map(|v| json!({"type": "library", "bom-ref": purl(v), "name": v.package, "version": v.version, "purl": purl(v)}))
@@ -207,7 +211,7 @@ fn cyclonedx(names: &Names, vulnerable: &[Vulnerable]) -> Value {
     json!({
         "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
         "metadata": {
-            "timestamp": "2026-10-01T02:10:00Z", "tools": [{"vendor": "synthetic", "name": "depscan", "version": "6.0"}],
+            "timestamp": format(at), "tools": [{"vendor": "synthetic", "name": "depscan", "version": "6.0"}],
             "component": {"type": "application", "name": names.component},
         },
         "components": components, "vulnerabilities": vulnerabilities,
