@@ -65,10 +65,11 @@ fn main() -> anyhow::Result<()> {
     memory(&service)?;
     half_load(&service, &others, rate, options.senders)?;
     intelligence(&service)?;
-    views(&service)?;
     let before = service.count(ACTIVE)?;
     service.kill()?;
-    restart(&Service::start(&options.binary, directory.path())?, before)
+    let service = Service::start(&options.binary, directory.path())?;
+    restart(&service, before)?;
+    views(&service)
 }
 
 /// All new. Answers findings per second.
