@@ -1,6 +1,6 @@
-//! Making and configuring topics.
+//! Asking for, making and configuring topics.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,7 +8,10 @@ use std::task::{Context, Poll, Wake};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::RDKafkaErrorCode;
 use tributary_model::Topic;
@@ -17,6 +20,7 @@ use super::client::{self, PATIENCE, Voice};
 use super::error::{fatal, here};
 use super::names::Names;
 use super::settings::KafkaSettings;
+use super::topics::TopicState;
 use crate::log::LogError;
 
 /// Pause between two looks at the cluster.
@@ -48,6 +52,9 @@ pub fn create_topics(settings: &KafkaSettings, topics: &[TopicSpec]) -> Result<(
             spec.config.iter().fold(new, |new, (key, value)| new.set(key, value))
         })
         .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let made = block_on(admin.create_topics(&wanted, &options())).map_err(here("cannot make topics"))?;
     for outcome in made {
         match outcome {
@@ -62,7 +69,7 @@ pub fn create_topics(settings: &KafkaSettings, topics: &[TopicSpec]) -> Result<(
 fn wait_for(admin: &AdminClient<Voice>, called: &[String]) -> Result<(), LogError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let metadata = admin.inner().fetch_metadata(None, PATIENCE).map_err(here("cannot ask Kafka for its topics"))?;
+        let metadata = admin.inner().fetch_metadata(None, PATIENCE).map_err(here("cannot ask for topics"))?;
         let is_led = |topic: &MetadataTopic| topic.partitions().iter().all(|partition| partition.leader() >= 0);
         let known = metadata.topics().iter().filter(|topic| topic.error().is_none() && is_led(topic));
         let known: BTreeSet<&str> = known.map(MetadataTopic::name).collect();
@@ -77,23 +84,62 @@ fn wait_for(admin: &AdminClient<Voice>, called: &[String]) -> Result<(), LogErro
 }
 
 /// Sets the settings of topics that are there; a setting that is not named goes back to the cluster's default.
-pub fn configure_topics(settings: &KafkaSettings, topics: &[TopicSpec]) -> Result<(), LogError> {
+pub fn configure_topics(settings: &KafkaSettings, topics: &[(Topic, Vec<(String, String)>)]) -> Result<(), LogError> {
     let (admin, names) = admin(settings)?;
-    let called: Vec<String> = topics.iter().map(|spec| names.topic(spec.topic)).collect();
+    let called: Vec<String> = topics.iter().map(|(topic, _)| names.topic(*topic)).collect();
     let wanted: Vec<AlterConfig<'_>> = topics
         .iter()
         .zip(&called)
-        .map(|(spec, name)| {
+        .map(|((_, config), name)| {
             let empty = AlterConfig::new(ResourceSpecifier::Topic(name));
-            spec.config.iter().fold(empty, |all, (key, value)| all.set(key, value))
+            config.iter().fold(empty, |all, (key, value)| all.set(key, value))
         })
         .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
     for outcome in block_on(admin.alter_configs(&wanted, &options())).map_err(here("cannot configure topics"))? {
         if let Err((resource, error)) = outcome {
             return Err(LogError::fatal(format!("cannot configure {resource:?}: {error}")));
         }
     }
     Ok(())
+}
+
+/// How these topics are; those that are not there are absent.
+pub fn topic_states(settings: &KafkaSettings, topics: &[Topic]) -> Result<BTreeMap<Topic, TopicState>, LogError> {
+    let (admin, names) = admin(settings)?;
+    let failed = || here(format!("cannot ask Kafka at {} for its topics", settings.brokers));
+    let metadata = admin.inner().fetch_metadata(None, PATIENCE).map_err(failed())?;
+    let mut states = BTreeMap::new();
+    for known in metadata.topics() {
+        let Some(topic) = names.parse(known.name()).filter(|topic| topics.contains(topic)) else { continue };
+        let copies = known.partitions().iter().map(|partition| partition.replicas().len() as u32);
+        let state = TopicState {
+            partitions: known.partitions().len() as u32,
+            replication: copies.min().unwrap_or(0),
+            config: BTreeMap::new(),
+            own: Vec::new(),
+        };
+        states.insert(topic, state);
+    }
+    let called: Vec<String> = states.keys().map(|topic| names.topic(*topic)).collect();
+    let asked: Vec<_> = called.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    if asked.is_empty() {
+        return Ok(states);
+    }
+    for answer in block_on(admin.describe_configs(&asked, &options())).map_err(failed())? {
+        let resource = answer.map_err(|error| LogError::fatal(format!("cannot read a topic's settings: {error}")))?;
+        let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
+        let Some(state) = names.parse(name).and_then(|topic| states.get_mut(&topic)) else { continue };
+        for entry in resource.entries {
+            if entry.source == ConfigSource::DynamicTopic {
+                state.own.push(entry.name.clone());
+            }
+            state.config.insert(entry.name, entry.value.unwrap_or_default());
+        }
+    }
+    Ok(states)
 }
 
 fn admin(settings: &KafkaSettings) -> Result<(AdminClient<Voice>, Names), LogError> {

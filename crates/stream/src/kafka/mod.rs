@@ -29,11 +29,13 @@ mod names;
 mod reader;
 mod record;
 mod settings;
+mod topics;
 mod transactor;
 mod worker;
 
-pub use admin::{TopicSpec, configure_topics, create_topics};
+pub use admin::{TopicSpec, configure_topics, create_topics, topic_states};
 pub use settings::KafkaSettings;
+pub use topics::{Step, TopicSettings, TopicState, plan};
 
 use appender::Appender;
 use client::PATIENCE;

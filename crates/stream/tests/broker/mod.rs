@@ -98,14 +98,14 @@ pub(crate) fn make_topics(settings: &KafkaSettings) {
 }
 
 /// A compacted topic that is compacted at once, tombstones included.
-pub(crate) fn forgetful(topic: Topic) -> TopicSpec {
+pub(crate) fn forgetful(topic: Topic) -> (Topic, Vec<(String, String)>) {
     let at_once = [
         ("cleanup.policy", "compact"),
         ("min.cleanable.dirty.ratio", "0.0"),
         ("segment.ms", "50"),
         ("delete.retention.ms", "0"),
     ];
-    spec(topic, &at_once)
+    (topic, spec(topic, &at_once).config)
 }
 
 fn spec(topic: Topic, config: &[(&str, &str)]) -> TopicSpec {

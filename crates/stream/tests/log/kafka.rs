@@ -8,12 +8,15 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tributary_model::Topic;
 use tributary_model::topic::Cleanup;
-use tributary_stream::kafka::{KafkaSettings, TopicSpec, configure_topics, create_topics};
+use tributary_stream::kafka::{
+    KafkaSettings, Step, TopicSettings, TopicSpec, configure_topics, create_topics, plan, topic_states,
+};
 use tributary_stream::log::{Log, LogError, Subscription};
 use tributary_stream::{KafkaLog, Message};
 
 use crate::LogFactory;
 use crate::broker::{self, SUITE};
+use crate::rebalance::wait_until;
 use crate::suite::{append, drain, is_drained, read, record, started};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -149,4 +152,28 @@ fn a_cluster_that_is_not_there_is_one_clear_error() {
     let settings = KafkaSettings { instance: "a".to_owned(), ..settings };
     let away = KafkaLog::connect(settings, &[]).err().unwrap();
     assert!(matches!(&away, LogError::Retry { what, .. } if what.contains("127.0.0.1:1")), "{away}");
+}
+
+#[test]
+fn topics_are_made_once_set_back_and_never_repartitioned() {
+    let settings = broker::settings(&broker::fresh_prefix(), "a");
+    let wanted = TopicSettings { partitions: 2, replication: 1, ..TopicSettings::default() };
+    let steps = |wanted: &TopicSettings| plan(wanted.specs(&settings), &topic_states(&settings, &Topic::ALL).unwrap());
+    let specs = wanted.specs(&settings);
+    assert_eq!(steps(&wanted), specs.iter().cloned().map(Step::Make).collect::<Vec<_>>());
+    create_topics(&settings, &specs).unwrap();
+    assert_eq!(steps(&wanted), []);
+    let own = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let drifted = [own("cleanup.policy", "delete"), own("compression.type", "zstd")];
+    configure_topics(&settings, &[(Topic::Risks, drifted.to_vec())]).unwrap();
+    // A cluster answers a change before every part of it has heard.
+    wait_until("the drift shows", || !steps(&wanted).is_empty());
+    let back = steps(&wanted);
+    let [Step::Set { topic: Topic::Risks, config, .. }] = &back[..] else { panic!("{back:?}") };
+    assert!(back[0].to_string().contains("cleanup.policy delete → compact"), "{}", back[0]);
+    configure_topics(&settings, &[(Topic::Risks, config.clone())]).unwrap();
+    wait_until("it is set back", || steps(&wanted).is_empty());
+    assert_eq!(topic_states(&settings, &[Topic::Risks]).unwrap()[&Topic::Risks].config["compression.type"], "zstd");
+    let more = TopicSettings { partitions: 3, ..wanted };
+    assert!(steps(&more).iter().all(|step| matches!(step, Step::Refused(..))), "{:?}", steps(&more));
 }

@@ -144,7 +144,7 @@ fn feed(log: &Arc<dyn Log>, numbers: std::ops::Range<usize>) {
     }
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}: not within {} s", PATIENCE.as_secs());
