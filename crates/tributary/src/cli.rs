@@ -89,6 +89,12 @@ pub enum Command {
         after_help = "Examples:\n  tributary migrate --dry-run\n  TRIBUTARY__CLICKHOUSE__URL=http://ch:8123 tributary migrate"
     )]
     Migrate(MigrateArgs),
+    /// Topics of the log on Kafka
+    Topics {
+        /// What to do.
+        #[command(subcommand)]
+        command: TopicsCommand,
+    },
     /// Print a shell completion script
     #[command(after_help = "Example:\n  tributary completions bash > /etc/bash_completion.d/tributary")]
     Completions {
@@ -343,6 +349,20 @@ pub struct MigrateArgs {
     /// Only say what would be applied.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Subcommands of `topics`.
+#[derive(Debug, Subcommand)]
+pub enum TopicsCommand {
+    /// Make what is missing, set back what has drifted, refuse what would part keys from their state; idempotent
+    #[command(
+        after_help = "Examples:\n  TRIBUTARY__KAFKA__BROKERS=kafka:9092 tributary topics apply --dry-run\n  tributary --config tributary.toml topics apply\n\nExits 1 when a topic differs in what cannot be set."
+    )]
+    Apply {
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// How logs look.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use tributary_ingest::grant::{GrantConfig, Grants, Unlisted};
+use tributary_stream::kafka::{KafkaSettings, TopicSettings};
 
 use crate::cli::LogFormat;
 
@@ -25,6 +26,10 @@ pub struct Config {
     pub intake: Intake,
     /// Analysts' endpoint.
     pub clickhouse: ClickHouse,
+    /// The cluster of the separate services.
+    pub kafka: KafkaSettings,
+    /// Topics on the cluster.
+    pub topics: TopicSettings,
     /// Logs.
     pub log: Log,
     /// Credentials of producers. Empty: loopback needs none.
@@ -87,6 +92,8 @@ impl Default for Config {
             data: PathBuf::from("data"),
             intake: Intake::default(),
             clickhouse: ClickHouse::default(),
+            kafka: KafkaSettings::default(),
+            topics: TopicSettings::default(),
             log: Log::default(),
             credentials: Vec::new(),
         }
@@ -161,6 +168,10 @@ impl Config {
         if self.clickhouse.memory_max_mib < 512 {
             bail!("clickhouse.memory_max_mib = {}: the engine needs at least 512", self.clickhouse.memory_max_mib);
         }
+        if !self.kafka.brokers.is_empty() {
+            self.kafka.check().map_err(anyhow::Error::msg).context("[kafka]")?;
+        }
+        self.topics.check().map_err(anyhow::Error::msg).context("[topics]")?;
         Grants::new(&self.credentials, Unlisted::Nothing).context("[[credentials]]")?;
         Ok(())
     }
@@ -194,5 +205,8 @@ mod tests {
         assert!(error("[intake]\nlisten = '0.0.0.0:1'").contains("credentials"));
         assert!(error("[intake]\nlisten = 'here'").contains("intake.listen"));
         assert!(error("[clickhouse]\nmemory_max_mib = 1").contains("memory_max_mib"));
+        assert!(error("[kafka]\nbrokers = 'k:9092'\nprefix = 'a b'").contains("prefix"));
+        assert!(error("[kafka]\nbroker = 'k:9092'").contains("broker"));
+        assert!(error("[topics]\npartitions = 0").contains("partitions"));
     }
 }

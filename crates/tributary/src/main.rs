@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, IntelCommand};
+use cli::{Cli, Command, IntelCommand, TopicsCommand};
 
 /// Stages allocate many small things on some threads and free them on others, which is what this allocator is made for:
 /// `make bench` shows what it is worth.
@@ -73,6 +73,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Status(args) => commands::ask::status(args, &config),
         Command::Estate(args) => commands::generate::run(args),
         Command::Migrate(args) => commands::migrate::run(args, &config),
+        Command::Topics { command: TopicsCommand::Apply { dry_run } } => commands::topics::apply(*dry_run, &config),
         Command::Completions { .. } => Ok(0),
         Command::EngineChild { .. } => {
             tributary_chdb::child::run()?;

@@ -79,7 +79,11 @@ impl KafkaLog {
         let missing: Vec<_> = topics.iter().filter(|topic| !partitions.contains_key(topic)).collect();
         if !missing.is_empty() {
             let missing: Vec<_> = missing.into_iter().map(|topic| names.topic(*topic)).collect();
-            return Err(LogError::fatal(format!("{} lacks the topics {}", settings.brokers, missing.join(", "))));
+            return Err(LogError::fatal(format!(
+                "{} lacks topics that `tributary topics apply` makes: {}",
+                settings.brokers,
+                missing.join(", ")
+            )));
         }
         let cluster = Arc::new(Cluster { settings, names, ends, partitions });
         Ok(Self { cluster, appender: Arc::default() })

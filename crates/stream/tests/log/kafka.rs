@@ -120,7 +120,7 @@ fn an_aborted_transaction_is_never_read() {
 fn a_missing_topic_and_uneven_topics_are_named() {
     let factory = Kafka::new();
     let refused = KafkaLog::connect(factory.settings.clone(), &[Topic::Facts, Topic::Tickets]).err().unwrap();
-    let missing = format!("lacks the topics {}tickets", factory.settings.prefix);
+    let missing = format!("topics apply` makes: {}tickets", factory.settings.prefix);
     assert!(refused.to_string().ends_with(&missing), "{refused}");
     let odd = TopicSpec { topic: Topic::Tickets, partitions: 3, replication: 1, config: Vec::new() };
     create_topics(&factory.settings, &[odd]).unwrap();
