@@ -1,6 +1,8 @@
 //! A real `tributary up` as its users meet it: killed with -9, fed with rubbish, asked from the command line.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on should stop
 
+#[path = "service/analyst.rs"]
+mod analyst;
 #[path = "service/bad_input.rs"]
 mod bad_input;
 #[path = "service/command_line.rs"]

@@ -47,9 +47,8 @@ WITH
     seen AS
     (
         SELECT component, class, max(started_at) AS last_complete_scan, uniqExact(tool) AS tools
-        FROM (SELECT * FROM scan_runs FINAL)
-        ARRAY JOIN components AS component, classes AS class
-        WHERE state = 'applied'
+        FROM (SELECT arrayJoin(components) AS component, classes, started_at, tool FROM scan_runs FINAL WHERE state = 'applied')
+        ARRAY JOIN classes AS class
         GROUP BY component, class
     )
 SELECT

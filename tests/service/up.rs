@@ -58,27 +58,46 @@ pub struct Service {
     child: Child,
     /// Where it listens, without a slash at the end.
     pub url: String,
+    /// Where ClickHouse listens; empty without the engine.
+    sql_url: String,
     agent: ureq::Agent,
 }
 
 impl Service {
     /// Starts one over this directory and waits until it serves and is ready. A `tributary.toml` there is its configuration.
     pub fn start(directory: &Path) -> Self {
+        Self::launch(directory, &["--no-engine"])
+    }
+
+    /// The same with the ClickHouse engine, which `make engine` fetches; waits until it serves.
+    pub fn start_with_engine(directory: &Path) -> Self {
+        let service = Self::launch(directory, &["--clickhouse-listen", "127.0.0.1:0"]);
+        assert!(!service.sql_url.is_empty(), "the ClickHouse engine is missing: make engine");
+        service.until(Duration::from_secs(120), "serving SQL", |status| status["engine"] == "serving");
+        service
+    }
+
+    fn launch(directory: &Path, options: &[&str]) -> Self {
         // One key for every directory: ids of secrets are HMACs under it.
         let data = directory.join("data");
         std::fs::create_dir_all(&data).unwrap();
         std::fs::write(data.join("secret.key"), "07".repeat(32)).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_tributary"))
-            .args(["--log", "warn", "up", "--no-engine", "--listen", "127.0.0.1:0", "--data"])
+            .args(["--log", "warn", "up", "--listen", "127.0.0.1:0", "--data"])
             .arg(&data)
+            .args(options)
             .current_dir(directory)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let page =
-            lines.by_ref().map(Result::unwrap).find(|line| line.contains("page")).expect("it says where the page is");
-        let url = page.split_whitespace().last().unwrap().trim_end_matches('/').to_owned();
+        let mut find = |name: &str| {
+            let line = lines.by_ref().map(Result::unwrap).find(|line| line.trim_start().starts_with(name));
+            let line = line.unwrap_or_else(|| panic!("it says where its {name} is"));
+            line.split_whitespace().nth(1).unwrap().trim_end_matches('/').to_owned()
+        };
+        let (url, sql_url) = (find("page"), find("SQL"));
+        let sql_url = if sql_url.starts_with("http") { sql_url } else { String::new() };
         // Its log is read to the end, so that a full pipe never stops it; a panic fails the test.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
@@ -87,7 +106,7 @@ impl Service {
         });
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
-        let service = Self { child, url, agent: config.build().into() };
+        let service = Self { child, url, sql_url, agent: config.build().into() };
         service.until(Duration::from_secs(60), "ready", |status| status["ready"] == true);
         service
     }
@@ -127,6 +146,16 @@ impl Service {
     fn get(&self, path: &str) -> Value {
         let text = self.agent.get(format!("{}{path}", self.url)).call().unwrap().into_body().read_to_string().unwrap();
         serde_json::from_str(&text).unwrap()
+    }
+
+    /// What ClickHouse answers an analyst, as text.
+    pub fn sql(&self, sql: &str) -> String {
+        let request = self.agent.post(&self.sql_url).header("X-ClickHouse-User", "analyst");
+        let response = request.send(sql.as_bytes()).unwrap();
+        let status = response.status();
+        let text = response.into_body().read_to_string().unwrap();
+        assert!(status.is_success(), "{sql}: {text}");
+        text
     }
 
     /// Every record of a topic.
