@@ -52,6 +52,25 @@ fn nothing_else_is_urgent() {
 }
 
 #[test]
+fn the_bottom_is_as_long_as_it_should_be() {
+    let mut failures = Vec::new();
+    for bottom in &EXPECTED.bottom {
+        let found: Vec<&str> = RUN.open().filter(|risk| bottom.holds(risk)).map(|risk| risk.title.as_str()).collect();
+        if found.len() != bottom.count {
+            failures.push(format!(
+                "{} {}: {} instead of {}: {found:?}; {}",
+                bottom.component,
+                bottom.kind,
+                found.len(),
+                bottom.count,
+                bottom.why
+            ));
+        }
+    }
+    all_hold(&failures);
+}
+
+#[test]
 fn what_must_be_absent_is_absent() {
     let mut failures = Vec::new();
     for absent in &EXPECTED.absent {

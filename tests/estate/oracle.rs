@@ -18,6 +18,30 @@ pub struct Expected {
     pub linked: Vec<Linked>,
     pub ticket: Vec<ExpectedTicket>,
     pub reject: Vec<ExpectedReject>,
+    pub bottom: Vec<Bottom>,
+}
+
+/// One `[[bottom]]`: risks of one kind at the end of the list, by their number.
+#[derive(Deserialize)]
+pub struct Bottom {
+    pub component: String,
+    pub kind: String,
+    pub rule: Option<String>,
+    pub count: usize,
+    pub band: String,
+    pub why: String,
+}
+
+impl Bottom {
+    /// Whether a risk is one of them.
+    pub fn holds(&self, risk: &Risk) -> bool {
+        let has_rule =
+            |rule: &String| risk.evidence.iter().any(|e| e.rules.iter().any(|name| name.ends_with(rule.as_str())));
+        risk.component == self.component
+            && risk.class.name() == self.kind
+            && risk.band.name() == self.band
+            && self.rule.as_ref().is_none_or(has_rule)
+    }
 }
 
 #[derive(Deserialize)]

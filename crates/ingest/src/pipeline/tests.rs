@@ -240,9 +240,11 @@ fn a_forged_empty_scan_for_another_team_is_rejected() {
     assert!(forged.reason.contains("repo:github.com/acme/pay#main"), "{forged}");
     assert!(!only(run(report(Vec::new()), &[Verb::Observe]).unwrap()).1.complete, "downgraded");
     let fixed = Sighting { status: ToolStatus::Fixed, ..sighting("x") };
-    let alert = Report { is_alert: true, ..report(vec![fixed]) };
-    assert_eq!(run(alert.clone(), &[Verb::Observe]).unwrap_err().code, code::NOT_GRANTED);
-    assert!(run(alert, &both).is_ok());
+    for is_alert in [true, false] {
+        let report = Report { is_alert, ..report(vec![fixed.clone()]) };
+        assert_eq!(run(report.clone(), &[Verb::Observe]).unwrap_err().code, code::NOT_GRANTED, "alert: {is_alert}");
+        assert!(run(report, &both).is_ok());
+    }
 }
 
 #[test]
