@@ -11,7 +11,7 @@ use crate::up::{Service, estate};
 const KILLS: usize = 4;
 
 /// What I3 compares, by risk id; and which revisions there are, which no crash may skip or repeat.
-fn outcome(service: &Service) -> BTreeMap<String, Value> {
+pub fn outcome(risks: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     let fields = [
         "component",
         "state",
@@ -27,7 +27,6 @@ fn outcome(service: &Service) -> BTreeMap<String, Value> {
         "evidence",
         "evidence_total",
     ];
-    let risks = service.latest("risks");
     let risks = risks.values().filter(|risk| risk["state"] == "open");
     let picked = |risk: &Value| {
         let mut picked: Value = fields.iter().map(|field| ((*field).to_owned(), risk[*field].clone())).collect();
@@ -49,7 +48,7 @@ fn killed_under_load_and_restarted_the_risks_are_the_same() {
         undisturbed.post(record).unwrap();
     }
     undisturbed.wait_idle(Duration::from_secs(180));
-    let expected = outcome(&undisturbed);
+    let expected = outcome(&undisturbed.latest("risks"));
     undisturbed.stop();
 
     let rough = tempfile::tempdir().unwrap();
@@ -67,7 +66,7 @@ fn killed_under_load_and_restarted_the_risks_are_the_same() {
         }
     }
     service.wait_idle(Duration::from_secs(180));
-    let after = outcome(&service);
+    let after = outcome(&service.latest("risks"));
     assert!(expected.len() > 50, "the estate has risks");
     let only_in = |these: &BTreeMap<String, Value>, those: &BTreeMap<String, Value>| -> Vec<String> {
         these.iter().filter(|(id, _)| !those.contains_key(*id)).map(|(id, risk)| format!("{id} {risk}")).collect()
@@ -109,7 +108,7 @@ fn the_estate_twice_changes_nothing() {
     service.stop();
 }
 
-fn assert_contiguous(changes: &[Value]) {
+pub fn assert_contiguous(changes: &[Value]) {
     let mut revisions: BTreeMap<(String, i64), Vec<i64>> = BTreeMap::new();
     for change in changes.iter().map(|line| &line["value"]) {
         let key = (change["risk"].as_str().unwrap().to_owned(), change["generation"].as_i64().unwrap());

@@ -16,6 +16,20 @@ pub struct Post {
     body: Vec<u8>,
 }
 
+impl Post {
+    /// Sends it there; an error when there was no acknowledgement.
+    pub fn send(&self, agent: &ureq::Agent, url: &str) -> Result<(), String> {
+        let mut request = agent.post(format!("{url}{}", self.path));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let response = request.send(&self.body).map_err(|error| error.to_string())?;
+        // 202: taken, also what will be a reject. Anything else is a fault of this test.
+        assert_eq!(response.status().as_u16(), 202, "{:?}", response.into_body().read_to_string());
+        Ok(())
+    }
+}
+
 /// The estate, read from `examples/estate`. Records of limited credentials are left out: this service has none configured.
 pub fn estate() -> Vec<Post> {
     #[derive(Deserialize)]
@@ -51,6 +65,13 @@ pub fn estate() -> Vec<Post> {
             Post { path: format!("/v1/events/{}", text("class").unwrap()), headers, body }
         })
         .collect()
+}
+
+/// A client that takes every status for an answer.
+pub fn agent() -> ureq::Agent {
+    let config =
+        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+    config.build().into()
 }
 
 /// A running `tributary up`.
@@ -104,23 +125,14 @@ impl Service {
                 assert!(!line.contains("panicked"), "{line}");
             }
         });
-        let config =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
-        let service = Self { child, url, sql_url, agent: config.build().into() };
+        let service = Self { child, url, sql_url, agent: agent() };
         service.until(Duration::from_secs(60), "ready", |status| status["ready"] == true);
         service
     }
 
     /// Sends a record; an error when there was no acknowledgement.
     pub fn post(&mut self, record: &Post) -> Result<(), String> {
-        let mut request = self.agent.post(format!("{}{}", self.url, record.path));
-        for (name, value) in &record.headers {
-            request = request.header(name, value);
-        }
-        let response = request.send(&record.body).map_err(|error| error.to_string())?;
-        // 202: taken, also what will be a reject. Anything else is a fault of this test.
-        assert_eq!(response.status().as_u16(), 202, "{:?}", response.into_body().read_to_string());
-        Ok(())
+        record.send(&self.agent, &self.url)
     }
 
     /// Waits until nothing is left to do anywhere.

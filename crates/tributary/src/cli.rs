@@ -89,6 +89,15 @@ pub enum Command {
         after_help = "Examples:\n  tributary migrate --dry-run\n  TRIBUTARY__CLICKHOUSE__URL=http://ch:8123 tributary migrate"
     )]
     Migrate(MigrateArgs),
+    /// The service that turns what arrives into canonical records, on Kafka; it serves the intake
+    #[command(after_help = "Example:\n  tributary --config ingest-0.toml ingest")]
+    Ingest,
+    /// The service of the four stages, on Kafka: run as many as there is work for
+    #[command(after_help = "Example:\n  tributary --config correlate-0.toml correlate --listen 127.0.0.1:8741")]
+    Correlate(ProbeArgs),
+    /// The service that writes rows from Kafka to ClickHouse
+    #[command(after_help = "Example:\n  tributary --config sink-0.toml sink --listen 127.0.0.1:8742")]
+    Sink(ProbeArgs),
     /// Topics of the log on Kafka
     Topics {
         /// What to do.
@@ -349,6 +358,14 @@ pub struct MigrateArgs {
     /// Only say what would be applied.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Options of services that only answer probes.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// Address of /metrics, /healthz and /readyz.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8741")]
+    pub listen: std::net::SocketAddr,
 }
 
 /// Subcommands of `topics`.

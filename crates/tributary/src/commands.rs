@@ -8,6 +8,7 @@ pub mod intel;
 pub mod migrate;
 pub mod publish;
 pub mod query;
+pub mod services;
 pub mod topics;
 pub mod up;
 

@@ -96,7 +96,7 @@ impl Analytics {
             password: config.password.clone(),
         };
         let stop = Arc::new(AtomicBool::new(false));
-        source.health.set_engine(Engine::Serving, &config.url);
+        source.health.set_engine(Engine::Waiting, &config.url);
         let sink = start_sink(client, source, Arc::clone(&stop))?;
         Ok(Self { engine: None, stop, sink: Some(sink), watcher: None, url: config.url.clone() })
     }
@@ -136,6 +136,7 @@ fn start_sink(config: ClickHouseConfig, source: Source, stop: Arc<AtomicBool>) -
             return;
         }
         let Source { log, clock, health, runtime } = source;
+        health.set_engine(Engine::Serving, &config.url);
         let sink = Sink { log, client, limits: Limits::default(), clock, runtime, stop };
         if let Err(error) = sink.run() {
             health.fail(error.to_string());

@@ -12,6 +12,7 @@ mod page;
 mod print;
 mod river;
 mod server;
+mod service;
 mod status;
 mod synthetic;
 mod telemetry;
@@ -54,8 +55,11 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let config = config::load(cli.config.as_deref())?;
-    let quiet = !matches!(cli.command, Command::Up(_) | Command::EngineChild { .. });
-    let level = cli.log.as_deref().or(quiet.then_some("warn"));
+    let serves = matches!(
+        cli.command,
+        Command::Up(_) | Command::Ingest | Command::Correlate(_) | Command::Sink(_) | Command::EngineChild { .. }
+    );
+    let level = cli.log.as_deref().or((!serves).then_some("warn"));
     telemetry::logs(&config.log, level)?;
     match &cli.command {
         Command::Demo(args) => commands::demo::run(args, &config),
@@ -73,6 +77,9 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Status(args) => commands::ask::status(args, &config),
         Command::Estate(args) => commands::generate::run(args),
         Command::Migrate(args) => commands::migrate::run(args, &config),
+        Command::Ingest => commands::services::ingest(&config),
+        Command::Correlate(args) => commands::services::correlate(args.listen, &config),
+        Command::Sink(args) => commands::services::sink(args.listen, &config),
         Command::Topics { command: TopicsCommand::Apply { dry_run } } => commands::topics::apply(*dry_run, &config),
         Command::Completions { .. } => Ok(0),
         Command::EngineChild { .. } => {

@@ -149,7 +149,12 @@ impl River {
     }
 }
 
-fn spawn_ingest(mut ingest: IngestWorker, stop: &Arc<AtomicBool>, health: &Health) -> anyhow::Result<JoinHandle<()>> {
+/// INGEST on a thread of its own; told why it ended, if it was not told to stop.
+pub fn spawn_ingest(
+    mut ingest: IngestWorker,
+    stop: &Arc<AtomicBool>,
+    health: &Health,
+) -> anyhow::Result<JoinHandle<()>> {
     let (stop, health) = (Arc::clone(stop), health.clone());
     let work = move || {
         if let Err(error) = ingest.run(&stop) {

@@ -87,6 +87,24 @@ impl Health {
         }
     }
 
+    /// Health of one separate service, which has no pipeline or not all of one.
+    pub fn of_service(log: Arc<dyn Log>) -> Self {
+        Self {
+            log,
+            view: View::default(),
+            pipeline: Weak::new(),
+            engine: Arc::new(Mutex::new((Engine::Absent, String::new()))),
+            problems: Arc::default(),
+            failed: Arc::default(),
+        }
+    }
+
+    /// Why a part gave up, if one did.
+    pub fn failure(&self) -> Option<String> {
+        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_failed().then(|| problems.join("; "))
+    }
+
     /// Says how the engine is.
     pub fn set_engine(&self, engine: Engine, sql_url: &str) {
         *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = (engine, sql_url.to_owned());

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use axum::middleware::from_fn_with_state;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -14,6 +14,7 @@ use tributary_ingest::grant::{GrantConfig, Grants, Unlisted};
 use tributary_ingest::intake::{self, Intake, IntakeSettings};
 use tributary_stream::Clock;
 use tributary_stream::clock::SystemClock;
+use tributary_stream::log::Producer;
 
 use crate::access::{self, Access};
 use crate::cli::UpArgs;
@@ -21,10 +22,8 @@ use crate::config::Config;
 use crate::engine::{self, Analytics, Source};
 use crate::river::River;
 use crate::server::{self, Shared};
+use crate::service;
 use crate::telemetry;
-
-/// How long open requests may take after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// Runs until SIGTERM or Ctrl-C.
 pub fn run(args: &UpArgs, config: &Config) -> anyhow::Result<u8> {
@@ -50,7 +49,7 @@ pub fn run(args: &UpArgs, config: &Config) -> anyhow::Result<u8> {
     if let Some(analytics) = analytics {
         analytics.stop();
     }
-    runtime.shutdown_timeout(DRAIN);
+    runtime.shutdown_timeout(service::DRAIN);
     river.stop();
     outcome.map(|()| 0)
 }
@@ -109,55 +108,45 @@ pub fn serve(
         health: river.health.clone(),
         metrics,
     };
-    let secret = &config.intake.github_webhook_secret;
-    let settings = IntakeSettings {
-        body_bytes_max: (config.intake.report_max_mib as usize) << 20,
-        token_required: !listen.ip().is_loopback(),
-        github_secret: (!secret.is_empty()).then(|| secret.clone().into_bytes()),
-        ..IntakeSettings::default()
-    };
-    let grants = Arc::new(grants(config)?);
-    let access = Arc::new(Access {
-        grants: Arc::clone(&grants),
-        is_loopback: listen.ip().is_loopback(),
-        hosts: config.intake.hosts.clone(),
-    });
-    let intake = Intake::new(
-        settings,
-        Arc::clone(&river.producer),
-        grants,
-        Arc::clone(&river.secrets) as Arc<dyn SecretHasher + Send + Sync>,
-        Arc::new(SystemClock),
-    );
+    let access = access(config, listen)?;
+    let secrets = Arc::clone(&river.secrets) as Arc<dyn SecretHasher + Send + Sync>;
+    let intake = intake(config, &access, Arc::clone(&river.producer), secrets);
     runtime.block_on(async {
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
         announce(listener.local_addr()?, river, config)?;
         let pages = server::router(shared).layer(from_fn_with_state(Arc::clone(&access), access::readers));
-        let app = pages.merge(intake::router(Arc::new(intake))).layer(from_fn_with_state(access, access::foreigners));
-        let (begin, mut begun) = tokio::sync::watch::channel(false);
-        let signal = async move {
-            interrupted().await;
-            tracing::info!("draining");
-            begin.send_replace(true);
-        };
-        let serving = axum::serve(listener, app).with_graceful_shutdown(signal).into_future();
-        tokio::select! {
-            served = serving => served.context("the HTTP server stopped"),
-            () = async { drop(begun.wait_for(|begun| *begun).await); tokio::time::sleep(DRAIN).await } => Ok(()),
-        }
+        let app = pages.merge(intake).layer(from_fn_with_state(access, access::foreigners));
+        service::until_told(listener, app).await
     })
 }
 
-async fn interrupted() {
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    match terminate {
-        Ok(mut terminate) => {
-            tokio::select! { _ = terminate.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
-        }
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
+/// Who may talk to what listens there.
+pub fn access(config: &Config, listen: SocketAddr) -> anyhow::Result<Arc<Access>> {
+    Ok(Arc::new(Access {
+        grants: Arc::new(grants(config)?),
+        is_loopback: listen.ip().is_loopback(),
+        hosts: config.intake.hosts.clone(),
+    }))
+}
+
+/// The intake: what is posted there is appended by this producer.
+pub fn intake(
+    config: &Config,
+    access: &Access,
+    producer: Arc<dyn Producer>,
+    secrets: Arc<dyn SecretHasher + Send + Sync>,
+) -> Router {
+    let secret = &config.intake.github_webhook_secret;
+    let settings = IntakeSettings {
+        body_bytes_max: (config.intake.report_max_mib as usize) << 20,
+        token_required: !access.is_loopback,
+        github_secret: (!secret.is_empty()).then(|| secret.clone().into_bytes()),
+        ..IntakeSettings::default()
+    };
+    let intake = Intake::new(settings, producer, Arc::clone(&access.grants), secrets, Arc::new(SystemClock));
+    intake::router(Arc::new(intake))
 }
 
 /// Says where everything is and what to try next; on stderr, because it is not a result.

@@ -1,0 +1,112 @@
+//! `ingest`, `correlate`, `sink`: the parts of the pipeline as separate services on Kafka.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail};
+use axum::middleware::from_fn_with_state;
+use tributary_ingest::event::SecretHasher;
+use tributary_ingest::worker::{self, IngestSettings, IngestWorker};
+use tributary_model::Topic;
+use tributary_stream::clock::SystemClock;
+use tributary_stream::log::Log;
+use tributary_stream::stage_loop::{Pipeline, PipelineSettings};
+use tributary_stream::{Clock, KafkaLog};
+
+use super::up;
+use crate::access;
+use crate::config::Config;
+use crate::engine::{Analytics, Source};
+use crate::keys;
+use crate::river;
+use crate::service::{self, Probes};
+use crate::status::{Engine, Health};
+use crate::telemetry;
+
+/// What INGEST writes.
+const CANONICAL: [Topic; 3] = [Topic::Facts, Topic::Observations, Topic::Rejects];
+
+/// Raw records to canonical ones, and the intake in front of them.
+pub fn ingest(config: &Config) -> anyhow::Result<u8> {
+    let log = connect(config, &[&Topic::RAW[..], &CANONICAL].concat())?;
+    let listen: SocketAddr = config.intake.listen.parse().context("intake.listen")?;
+    let access = up::access(config, listen)?;
+    std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
+    let secrets: Arc<dyn SecretHasher + Send + Sync> = Arc::new(keys::secret_hasher(&config.data)?);
+    let settings =
+        IngestSettings { body_bytes_max: (config.intake.report_max_mib as usize) << 20, ..IngestSettings::default() };
+    let shared = worker::Shared { grants: Arc::clone(&access.grants), secrets: Arc::clone(&secrets), settings };
+    let health = Health::of_service(Arc::clone(&log));
+    let intake = up::intake(config, &access, log.producer()?, secrets);
+    let ingest = IngestWorker::new(log.as_ref(), shared, 0, 1)?;
+    let (stop, bell) = (Arc::<AtomicBool>::default(), ingest.waker());
+    let thread = river::spawn_ingest(ingest, &stop, &health)?;
+    let probes = probes(&health, |health| !health.has_failed())?;
+    let pages = service::probes(&probes).layer(from_fn_with_state(Arc::clone(&access), access::readers));
+    let app = pages.merge(intake).layer(from_fn_with_state(access, access::foreigners));
+    let runtime = runtime()?;
+    let outcome = service::run("ingest", &runtime, listen, app, &probes);
+    stop.store(true, Ordering::SeqCst);
+    bell.ring();
+    // A panic was reported by the panic hook, and its transaction never committed.
+    drop(thread.join());
+    outcome.map(|()| 0)
+}
+
+/// The four stages.
+pub fn correlate(listen: SocketAddr, config: &Config) -> anyhow::Result<u8> {
+    let topics: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| !Topic::RAW.contains(topic)).collect();
+    let log = connect(config, &topics)?;
+    let pipeline = Pipeline::start(log, river::stages(), Arc::new(SystemClock), PipelineSettings { workers: 1 })?;
+    let pipeline = Arc::new(pipeline);
+    let (ready, failing) = (Arc::clone(&pipeline), Arc::clone(&pipeline));
+    let probes = Arc::new(Probes {
+        metrics: telemetry::metrics()?,
+        is_ready: Box::new(move || ready.is_ready()),
+        failure: Box::new(move || failing.health().into_iter().find_map(|worker| worker.failed)),
+    });
+    let runtime = runtime()?;
+    let outcome = service::run("correlate", &runtime, listen, service::probes(&probes), &probes);
+    drop((probes, runtime));
+    // The last owner ends the threads when it is dropped, each after the transaction that it is in.
+    drop(pipeline);
+    outcome.map(|()| 0)
+}
+
+/// Rows to ClickHouse.
+pub fn sink(listen: SocketAddr, config: &Config) -> anyhow::Result<u8> {
+    if config.clickhouse.url.is_empty() {
+        bail!("clickhouse.url is not configured: `tributary up` brings its own engine; set TRIBUTARY__CLICKHOUSE__URL");
+    }
+    let log = connect(config, tributary_sink::rows::TOPICS)?;
+    let health = Health::of_service(Arc::clone(&log));
+    let runtime = runtime()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let source = Source { log, clock, health: health.clone(), runtime: runtime.handle().clone() };
+    let probes = probes(&health, |health| health.engine() == Engine::Serving && !health.has_failed())?;
+    let analytics = Analytics::external(&config.clickhouse, source)?;
+    let outcome = service::run("sink", &runtime, listen, service::probes(&probes), &probes);
+    analytics.stop();
+    outcome.map(|()| 0)
+}
+
+fn connect(config: &Config, topics: &[Topic]) -> anyhow::Result<Arc<dyn Log>> {
+    if config.kafka.brokers.is_empty() {
+        bail!("kafka.brokers is not configured; without a cluster, `tributary up` runs everything in one process");
+    }
+    Ok(Arc::new(KafkaLog::connect(config.kafka.clone(), topics)?))
+}
+
+fn probes(health: &Health, is_ready: impl Fn(&Health) -> bool + Send + Sync + 'static) -> anyhow::Result<Arc<Probes>> {
+    let (ready, failing) = (health.clone(), health.clone());
+    Ok(Arc::new(Probes {
+        metrics: telemetry::metrics()?,
+        is_ready: Box::new(move || is_ready(&ready)),
+        failure: Box::new(move || failing.failure()),
+    }))
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
