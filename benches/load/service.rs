@@ -55,7 +55,7 @@ impl Service {
             let address = line.as_deref().and_then(|line| line.split_whitespace().nth(1)).map(str::to_owned);
             address.with_context(|| format!("it did not say its {word}"))
         };
-        service.url = address("page")?.trim_end_matches('/').to_owned();
+        address("page")?.trim_end_matches('/').clone_into(&mut service.url);
         service.sql_url = address("SQL")?;
         std::thread::spawn(move || {
             let problems = lines.map_while(Result::ok).filter(|line| line.contains("WARN") || line.contains("ERROR"));

@@ -19,6 +19,9 @@ use crate::workload::{POISON, Workload};
 
 pub type Verdict = Result<(), String>;
 
+/// The latest of every compacted topic, by key; and how many changes were ever told.
+pub type Said = (Vec<Vec<(String, Vec<u8>)>>, usize);
+
 pub fn holds(condition: bool, what: impl FnOnce() -> String) -> Verdict {
     if condition { Ok(()) } else { Err(what()) }
 }
@@ -158,7 +161,7 @@ pub fn i9(outcome: &Outcome, workload: &Workload) -> Verdict {
 }
 
 /// I2: the latest of every compacted topic, and how much was ever said.
-pub fn said(world: &World) -> (Vec<Vec<(String, Vec<u8>)>>, usize) {
+pub fn said(world: &World) -> Said {
     let topics = [
         Topic::Context,
         Topic::Intel,
@@ -177,7 +180,7 @@ pub fn said(world: &World) -> (Vec<Vec<(String, Vec<u8>)>>, usize) {
 }
 
 /// I2: nothing was said in between.
-pub fn i2(before: &(Vec<Vec<(String, Vec<u8>)>>, usize), after: &(Vec<Vec<(String, Vec<u8>)>>, usize)) -> Verdict {
+pub fn i2(before: &Said, after: &Said) -> Verdict {
     holds(before.1 == after.1, || format!("I2: {} changes became {}", before.1, after.1))?;
     for (old, new) in before.0.iter().zip(&after.0) {
         for (old, new) in old.iter().zip(new) {

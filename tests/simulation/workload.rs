@@ -235,14 +235,14 @@ impl Author {
                 if tool == "grype" {
                     seen.iter_mut().for_each(in_other_words);
                 }
-                self.scan(asset_number, tool, complete, seen);
+                self.scan(asset_number, tool, complete, &seen);
             }
         }
     }
 
-    fn scan(&mut self, asset_number: usize, tool: &str, complete: bool, seen: Vec<Sighting>) {
+    fn scan(&mut self, asset_number: usize, tool: &str, complete: bool, seen: &[Sighting]) {
         let (asset, started_at) = (asset(asset_number), self.tick());
-        for sighting in &seen {
+        for sighting in seen {
             let first = self.made.first_seen.entry((asset.clone(), sighting.rule.clone())).or_insert(started_at);
             *first = (*first).min(started_at);
         }
@@ -286,7 +286,8 @@ impl Author {
         for (asset_number, tool) in SCOPES {
             // A leaked key is not fixed by deleting it: the last scans find it revoked.
             let leaked = self.made.first_seen.contains_key(&(asset(asset_number), secret(true).rule));
-            self.scan(asset_number, tool, true, leaked.then(|| secret(true)).into_iter().collect());
+            let seen: Vec<Sighting> = leaked.then(|| secret(true)).into_iter().collect();
+            self.scan(asset_number, tool, true, &seen);
         }
         self.made.all_fixed = std::mem::take(&mut self.batch);
         self.made.all_fixed.append(&mut self.late);
@@ -315,7 +316,7 @@ fn pool(asset_number: usize) -> Vec<Sighting> {
     let rules = ["GHSA-aaaa-aaaa-aaaa", "RHSA-2030:1"].into_iter().map(str::to_owned);
     let rules = rules.chain((1..=10).map(|number| format!("CVE-2030-{number}")));
     // Not everything is everywhere.
-    let mine = rules.enumerate().filter(|(number, _)| (number + asset_number) % 3 != 0);
+    let mine = rules.enumerate().filter(|(number, _)| !(number + asset_number).is_multiple_of(3));
     let mut pool: Vec<Sighting> = mine.map(|(number, rule)| vulnerability(number, rule)).collect();
     if asset_number < REPOS.len() {
         pool.push(weakness());
@@ -349,7 +350,7 @@ fn vulnerability(number: usize, rule: String) -> Sighting {
 /// What the second tool says otherwise of the same thing: none of it is identity.
 fn in_other_words(sighting: &mut Sighting) {
     sighting.severity = Severity::Medium;
-    sighting.title = "another title".to_owned();
+    "another title".clone_into(&mut sighting.title);
     if let Some(location) = &mut sighting.location {
         (location.start_line, location.end_line) = (43, 43);
     }
