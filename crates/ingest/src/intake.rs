@@ -96,7 +96,7 @@ impl Intake {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { grants: &self.grants, secrets: self.secrets.as_ref(), body_bytes_max: plain::BODY_BYTES_MAX }
+        Context { grants: &self.grants, secrets: self.secrets.as_ref(), body_bytes_max: self.settings.body_bytes_max }
     }
 }
 
@@ -221,15 +221,19 @@ async fn accept(
     received: body::Received,
 ) -> Result<Response, Refusal> {
     let bytes = received.bytes.len();
-    // Says early what will be rejected later; the record is taken in all the same, so that the reject is on the log.
-    let format =
-        plain::text(&received.bytes, plain::BODY_BYTES_MAX).and_then(|text| detect::of_text(&text, &ext, Some(class)));
+    // Says early what will be rejected later; the record is taken in all the same, so that the reject is on the log. A file
+    // that is compressed in itself is not looked into: what it unpacks to is not reserved here.
+    let format = (!plain::is_compressed(&received.bytes)).then(|| {
+        plain::text(&received.bytes, intake.settings.body_bytes_max)
+            .and_then(|text| detect::of_text(&text, &ext, Some(class)))
+    });
     let id = id.unwrap_or_else(|| request::derived_id(&ext, &received.bytes));
     sink::append(intake, class, ext, &id, received).await?;
     metrics::accepted(class, bytes);
     let (format, warning) = match format {
-        Ok(format) => (Some(format.name()), None),
-        Err(rejection) => (None, Some(rejection.to_string())),
+        Some(Ok(format)) => (Some(format.name()), None),
+        Some(Err(rejection)) => (None, Some(rejection.to_string())),
+        None => (None, None),
     };
     Ok(Accepted { id, class: class.name(), format, bytes, warning }.into_response())
 }

@@ -36,6 +36,12 @@ pub fn text(body: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>, Rejection> {
     Ok(bytes)
 }
 
+/// Whether the bytes are a compressed stream that [`text`] would unpack.
+#[must_use]
+pub fn is_compressed(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..])
+}
+
 /// The decompressed bytes, or `None` when the bytes are not compressed.
 fn decompress(bytes: &[u8], bytes_max: usize) -> Result<Option<Vec<u8>>, Rejection> {
     match bytes {

@@ -88,7 +88,8 @@ pub(super) fn inventory(observation: Observation, source: Source) -> Vec<SbomRow
             purl: item.purl,
             version_: item.version,
             bucket: source.bucket,
-            version: source.version,
+            // By event time: the same inventory delivered again writes the same row, an older one replaces nothing.
+            version: u64::try_from(observed_at).unwrap_or_default(),
             name: item.name,
             ecosystem: item.ecosystem,
             licence: item.licence,
