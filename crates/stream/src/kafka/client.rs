@@ -4,7 +4,7 @@ use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::time::Duration;
 
 use super::error::fatal;
@@ -101,5 +101,9 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// An error that the client deals with itself: it reconnects and tries again.
 pub(super) fn said(error: &KafkaError, reason: &str) {
+    // The end of a partition comes here too, as if it were an error; who reads gets it from the queue.
+    if matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
+        return;
+    }
     tracing::warn!(target: "kafka", %error, reason);
 }
