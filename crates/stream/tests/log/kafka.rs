@@ -34,12 +34,11 @@ impl Kafka {
         KafkaLog::connect(settings, &SUITE).unwrap()
     }
 
-    /// An aborted transaction in every partition of these topics: nobody reads it, and it closes segments that are due, which
-    /// is what lets the cluster compact them.
-    fn close_segments(&self, topics: &[Topic]) {
-        let id = format!("{}filler", self.settings.prefix);
+    /// Somebody else's open transaction, with a record in every partition of these topics.
+    fn open_transaction(&self, id: &str, topics: &[Topic]) -> BaseProducer {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.settings.brokers).set("transactional.id", id);
+        config.set("bootstrap.servers", &self.settings.brokers);
+        config.set("transactional.id", format!("{}{id}", self.settings.prefix));
         let producer: BaseProducer = config.create().unwrap();
         producer.init_transactions(PATIENCE).unwrap();
         producer.begin_transaction().unwrap();
@@ -51,7 +50,13 @@ impl Kafka {
             }
         }
         producer.flush(PATIENCE).unwrap();
-        producer.abort_transaction(PATIENCE).unwrap();
+        producer
+    }
+
+    /// An aborted transaction in every partition of these topics: nobody reads it, and it closes segments that are due, which
+    /// is what lets the cluster compact them.
+    fn close_segments(&self, topics: &[Topic]) {
+        self.open_transaction("filler", topics).abort_transaction(PATIENCE).unwrap();
     }
 }
 
@@ -176,4 +181,27 @@ fn topics_are_made_once_set_back_and_never_repartitioned() {
     assert_eq!(topic_states(&settings, &[Topic::Risks]).unwrap()[&Topic::Risks].config["compression.type"], "zstd");
     let more = TopicSettings { partitions: 3, ..wanted };
     assert!(steps(&more).iter().all(|step| matches!(step, Step::Refused(..))), "{:?}", steps(&more));
+}
+
+/// What is committed behind an open transaction is invisible until that is decided, and until then no reader may say that it
+/// read everything: a restore would begin without it.
+#[test]
+fn an_end_waits_for_what_is_undecided() {
+    let factory = Kafka::new();
+    let log = factory.log();
+    let open = factory.open_transaction("slow", &[Topic::Risks]);
+    append(&log, vec![record(Topic::Risks, "k", "behind")]);
+    let (begun, begins) = std::sync::mpsc::channel();
+    let reading = {
+        let log = Arc::clone(&log);
+        std::thread::spawn(move || {
+            begun.send(()).unwrap();
+            read(&log, Topic::Risks).len()
+        })
+    };
+    begins.recv().unwrap();
+    // Some work of the cluster's elsewhere, which a reader that does not wait would outrun.
+    factory.close_segments(&[Topic::Changes]);
+    open.commit_transaction(PATIENCE).unwrap();
+    assert_eq!(reading.join().unwrap(), 4 + 1);
 }
