@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clickhouse::Client;
+use futures_util::StreamExt;
 use tokio::runtime::Handle;
 use tributary_model::reject::Reject;
 use tributary_model::{AvroRecord, Topic};
 use tributary_stream::log::{Budget, Checkpoint, Log, LogError, Polled, Subscription, Transaction, Worker};
 use tributary_stream::{Clock, Message, Output, Position};
 
-use crate::batch::{Batch, Limits};
+use crate::batch::{Batch, Limits, Target};
 use crate::insert::{self, InsertError};
+use crate::rows::Row;
 use crate::{metrics, rows};
 
 /// Name of the consumer group.
@@ -23,6 +25,10 @@ pub const GROUP: &str = "sink";
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// First pause between attempts.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// Inserts at one time. Each waits mostly for the engine: one after the other, a batch over a dozen tables took a second
+/// with the cores idle. More than the engine has cores only queue there and hold memory.
+const INSERTS: usize = 4;
 
 /// Why the sink stopped.
 #[derive(Debug, thiserror::Error)]
@@ -99,28 +105,9 @@ impl Sink {
                 outputs.extend(reject_output(&reject));
             }
         }
-        for (target, rows) in batch.take() {
-            let mut pause = RETRY_PAUSE_MIN;
-            loop {
-                let begun = Instant::now();
-                match self.runtime.block_on(insert::insert(&self.client, target, &rows)) {
-                    Ok(()) => {
-                        metrics::inserted(target.table, rows.len(), begun.elapsed());
-                        break;
-                    }
-                    Err(InsertError::Retry(reason)) => {
-                        metrics::retried();
-                        tracing::warn!(table = target.table, rows = rows.len(), reason, "rows wait for ClickHouse");
-                        if self.stop.load(Ordering::Relaxed) {
-                            // Nothing is lost: the positions are not committed.
-                            return Ok(());
-                        }
-                        worker.waker().wait(pause);
-                        pause = (pause * 2).min(RETRY_PAUSE_MAX);
-                    }
-                    Err(refused) => return Err(SinkError::Refused(refused)),
-                }
-            }
+        if !self.runtime.block_on(self.insert_all(batch.take()))? {
+            // Nothing is lost: the positions are not committed.
+            return Ok(());
         }
         let transaction = Transaction { outputs, checkpoints: checkpoints(messages) };
         match worker.commit(transaction) {
@@ -128,6 +115,41 @@ impl Sink {
             // The rows are there; they come again and replace themselves.
             Err(LogError::Abort { .. } | LogError::Retry { .. }) => Ok(worker.rewind()?),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Inserts every target, some at a time; false when told to stop before all were written.
+    async fn insert_all(&self, targets: Vec<(Target, Vec<Row>)>) -> Result<bool, SinkError> {
+        let inserts = futures_util::stream::iter(targets).map(|(target, rows)| self.insert(target, rows));
+        let mut results = inserts.buffer_unordered(INSERTS);
+        let mut all = true;
+        while let Some(written) = results.next().await {
+            all &= written?;
+        }
+        Ok(all)
+    }
+
+    /// Inserts one target; repeats while ClickHouse is away. False when told to stop meanwhile.
+    async fn insert(&self, target: Target, rows: Vec<Row>) -> Result<bool, SinkError> {
+        let mut pause = RETRY_PAUSE_MIN;
+        loop {
+            let begun = Instant::now();
+            match insert::insert(&self.client, target, &rows).await {
+                Ok(()) => {
+                    metrics::inserted(target.table, rows.len(), begun.elapsed());
+                    return Ok(true);
+                }
+                Err(InsertError::Retry(reason)) => {
+                    metrics::retried();
+                    tracing::warn!(table = target.table, rows = rows.len(), reason, "rows wait for ClickHouse");
+                    if self.stop.load(Ordering::Relaxed) {
+                        return Ok(false);
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_PAUSE_MAX);
+                }
+                Err(refused) => return Err(SinkError::Refused(refused)),
+            }
         }
     }
 }
