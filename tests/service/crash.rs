@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::up::{Service, estate};
+use crate::up::{Post, Service, estate};
 
 /// Kills per run: enough to hit restore, commit and intake; each costs a restart.
 const KILLS: usize = 4;
@@ -39,17 +39,23 @@ pub fn outcome(risks: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     risks.map(|risk| (risk["risk"].as_str().unwrap().to_owned(), picked(risk))).collect()
 }
 
+/// What one process that nobody disturbs makes of these records.
+pub fn undisturbed(records: &[Post]) -> BTreeMap<String, Value> {
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = Service::start(directory.path());
+    for record in records {
+        service.post(record).unwrap();
+    }
+    service.wait_idle(Duration::from_secs(180));
+    let outcome = outcome(&service.latest("risks"));
+    service.stop();
+    outcome
+}
+
 #[test]
 fn killed_under_load_and_restarted_the_risks_are_the_same() {
     let records = estate();
-    let calm = tempfile::tempdir().unwrap();
-    let mut undisturbed = Service::start(calm.path());
-    for record in &records {
-        undisturbed.post(record).unwrap();
-    }
-    undisturbed.wait_idle(Duration::from_secs(180));
-    let expected = outcome(&undisturbed.latest("risks"));
-    undisturbed.stop();
+    let expected = undisturbed(&records);
 
     let rough = tempfile::tempdir().unwrap();
     let mut service = Service::start(rough.path());

@@ -14,8 +14,8 @@ use tributary_stream::KafkaLog;
 use tributary_stream::log::{Budget, Log, Start};
 
 use crate::broker;
-use crate::crash::{assert_contiguous, outcome};
-use crate::up::{Service, agent, estate};
+use crate::crash::{assert_contiguous, outcome, undisturbed};
+use crate::up::{agent, estate};
 
 /// Only a failure takes so long.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -120,14 +120,7 @@ fn open_risks(log: &dyn Log) -> BTreeMap<String, Value> {
 #[test]
 fn separate_services_killed_and_joined_give_the_risks_of_one_process() {
     let records = estate();
-    let calm = tempfile::tempdir().unwrap();
-    let mut undisturbed = Service::start(calm.path());
-    for record in &records {
-        undisturbed.post(record).unwrap();
-    }
-    undisturbed.wait_idle(Duration::from_secs(180));
-    let expected = outcome(&undisturbed.latest("risks"));
-    undisturbed.stop();
+    let expected = undisturbed(&records);
 
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("data")).unwrap();
