@@ -1,4 +1,5 @@
-//! Avro single-object encoding of the nouns, straight between bytes and structs: no intermediate value tree.
+//! Avro single-object encoding of the nouns, straight between bytes and structs: no intermediate value tree. Whole records by
+//! position ([`write`], [`read`]); parts of records by the names of their fields, with `serde_avro_fast`.
 //!
 //! Layout: `C3 01`, the 64-bit CRC (Rabin) fingerprint of the writer's schema in little-endian order, the Avro body.
 //! Decoding looks the writer's schema up by fingerprint; fields a reader does not know are skipped, fields a writer did
@@ -7,9 +8,8 @@
 use std::sync::LazyLock;
 
 use apache_avro::rabin::Rabin;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_avro_fast::ser::SerializerConfig;
+use serde::{Deserialize, Serialize};
 
 use crate::context::EntityContext;
 use crate::fact::{EntityAssertions, Fact};
@@ -20,6 +20,9 @@ use crate::reject::Reject;
 use crate::remedy::RemedyMember;
 use crate::risk::{Change, Risk};
 use crate::scan::ScanRun;
+
+mod read;
+mod write;
 
 const MARKER: [u8; 2] = [0xC3, 0x01];
 const HEADER_BYTES: usize = 10;
@@ -72,10 +75,7 @@ pub trait AvroRecord: Serialize + DeserializeOwned {
         let schema = Self::schema();
         out.extend_from_slice(&MARKER);
         out.extend_from_slice(&schema.fingerprint.to_le_bytes());
-        let mut config = SerializerConfig::new(&schema.fast);
-        serde_avro_fast::to_datum(self, &mut *out, &mut config)
-            .map(|_| ())
-            .map_err(|error| CodecError::Body(Self::NAME, error.to_string()))
+        write::write(self, out).map_err(|error| CodecError::Body(Self::NAME, error.to_string()))
     }
 
     /// Header and body.
@@ -87,20 +87,33 @@ pub trait AvroRecord: Serialize + DeserializeOwned {
 
     /// Reads a record back.
     fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let Some((header, body)) = bytes.split_at_checked(HEADER_BYTES).filter(|(header, _)| header[..2] == MARKER)
-        else {
-            return Err(CodecError::NotAvro);
-        };
-        let mut fingerprint = [0; 8];
-        fingerprint.copy_from_slice(&header[2..]);
-        let fingerprint = u64::from_le_bytes(fingerprint);
-        let schema = Self::schema();
-        if fingerprint != schema.fingerprint {
-            return Err(CodecError::UnknownSchema(fingerprint, Self::NAME));
-        }
-        serde_avro_fast::from_datum_slice(body, &schema.fast)
+        read::read(body(bytes, Self::schema(), Self::NAME)?)
             .map_err(|error| CodecError::Body(Self::NAME, error.to_string()))
     }
+
+    /// Reads a part of a record: fields that `T` does not name are skipped, and text may be borrowed. For readers that want a
+    /// few fields of many records.
+    fn decode_as<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+        let schema = Self::schema();
+        serde_avro_fast::from_datum_slice(body(bytes, schema, Self::NAME)?, &schema.fast)
+            .map_err(|error| CodecError::Body(Self::NAME, error.to_string()))
+    }
+}
+
+/// What follows the header, if that names this schema.
+fn body<'a>(bytes: &'a [u8], schema: &RecordSchema, name: &'static str) -> Result<&'a [u8], CodecError> {
+    let Some((header, body)) = bytes.split_at_checked(HEADER_BYTES).filter(|(header, _)| header[..2] == MARKER) else {
+        return Err(CodecError::NotAvro);
+    };
+    let mut fingerprint = [0; 8];
+    fingerprint.copy_from_slice(&header[2..]);
+    let fingerprint = u64::from_le_bytes(fingerprint);
+    if fingerprint == schema.fingerprint { Ok(body) } else { Err(CodecError::UnknownSchema(fingerprint, name)) }
+}
+
+/// Reads the record `R` into its borrowed form ([`crate::borrowed`]).
+pub(crate) fn decode_borrowed<'a, R: AvroRecord, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+    read::read(body(bytes, R::schema(), R::NAME)?).map_err(|error| CodecError::Body(R::NAME, error.to_string()))
 }
 
 macro_rules! avro_record {
@@ -145,3 +158,5 @@ avro_record! {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::{body_of, samples, write_again};

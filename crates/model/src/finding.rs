@@ -2,6 +2,7 @@
 
 use apache_avro::AvroSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::id::FindingId;
 use crate::observation::UseLevel;
@@ -11,9 +12,12 @@ use crate::sighting::Sighting;
 use crate::time::Millis;
 
 /// Where a finding stands. Only `Fixed` resolves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
 #[avro(namespace = "io.tributary", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FindingState {
     /// Seen by the latest scan of at least one scope.
     #[default]
@@ -114,9 +118,12 @@ pub struct Departure {
 }
 
 /// What run-time sensors say about the package or file a finding is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
 #[avro(namespace = "io.tributary", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RuntimeVerdict {
     /// No sensor watches the asset.
     #[default]
@@ -140,9 +147,10 @@ impl From<UseLevel> for RuntimeVerdict {
 }
 
 /// Why a finding left a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, AvroSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, AvroSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[avro(namespace = "io.tributary", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FindingEnd {
     /// It has not left.
     #[default]

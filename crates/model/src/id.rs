@@ -42,6 +42,45 @@ impl IdHasher {
 #[error("not an id: expected `{IDENTITY_VERSION}:` and 32 hexadecimal digits, found {0:?}")]
 pub struct IdParseError(String);
 
+/// Characters of a written id.
+const WRITTEN: usize = IDENTITY_VERSION.len() + 1 + 32;
+
+/// An id as text, without allocating: every record carries several.
+struct Written([u8; WRITTEN]);
+
+impl Written {
+    fn of(id: [u8; 16]) -> Self {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let (mut text, at) = ([b':'; WRITTEN], IDENTITY_VERSION.len());
+        text[..at].copy_from_slice(IDENTITY_VERSION.as_bytes());
+        for (pair, byte) in text[at + 1..].chunks_exact_mut(2).zip(id) {
+            pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+        Self(text)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// 32 lower-case digits; `None` for anything else.
+fn read_hex(text: &[u8]) -> Option<[u8; 16]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    if text.len() != 32 {
+        return None;
+    }
+    let mut id = [0; 16];
+    for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(id)
+}
+
 macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -58,7 +97,7 @@ macro_rules! id_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{IDENTITY_VERSION}:{:032x}", u128::from_be_bytes(self.0))
+                f.write_str(Written::of(self.0).as_str())
             }
         }
 
@@ -74,16 +113,13 @@ macro_rules! id_type {
             fn from_str(text: &str) -> Result<Self, IdParseError> {
                 let bad = || IdParseError(text.chars().take(64).collect());
                 let hex = text.strip_prefix(IDENTITY_VERSION).and_then(|rest| rest.strip_prefix(':')).ok_or_else(bad)?;
-                if hex.len() != 32 || hex.bytes().any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-                    return Err(bad());
-                }
-                u128::from_str_radix(hex, 16).map(|id| Self(id.to_be_bytes())).map_err(|_| bad())
+                read_hex(hex.as_bytes()).map(Self).ok_or_else(bad)
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(Written::of(self.0).as_str())
             }
         }
 

@@ -2,6 +2,7 @@
 //! No I/O, no async, no clock, no randomness: the four steps of correlation depend on that.
 
 pub mod asset;
+pub mod borrowed;
 pub mod codec;
 pub mod codeowners;
 pub mod context;

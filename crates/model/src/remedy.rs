@@ -2,6 +2,7 @@
 
 use apache_avro::AvroSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::id::{RemedyId, RiskId};
 use crate::reject::Origin;
@@ -52,9 +53,10 @@ pub struct RemedyMember {
 }
 
 /// Where a ticket stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, AvroSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, AvroSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[avro(namespace = "io.tributary", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum TicketState {
     /// Work is wanted.
     #[default]

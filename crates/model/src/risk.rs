@@ -2,6 +2,7 @@
 
 use apache_avro::AvroSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::finding::{FindingState, RuntimeVerdict};
 use crate::id::{FindingId, RiskId};
@@ -11,9 +12,12 @@ use crate::sighting::FindingClass;
 use crate::time::Millis;
 
 /// Whether a risk is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
 #[avro(namespace = "io.tributary", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RiskState {
     /// At least one counting finding is not fixed.
     #[default]
@@ -25,9 +29,12 @@ pub enum RiskState {
 }
 
 /// Where something can be reached from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
 #[avro(namespace = "io.tributary", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Exposure {
     /// Nothing says.
     #[default]
@@ -224,10 +231,13 @@ pub struct Risk {
 }
 
 /// What happened to a risk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, AvroSchema, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
 #[avro(namespace = "io.tributary", rename_all = "snake_case")]
 #[allow(missing_docs)]
+#[strum(serialize_all = "snake_case")]
 pub enum ChangeKind {
     #[default]
     Opened,

@@ -2,6 +2,7 @@
 
 use apache_avro::AvroSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::time::Millis;
 
@@ -36,9 +37,10 @@ pub struct ScanCompleted {
 }
 
 /// Where a scan stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, AvroSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, AvroSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[avro(namespace = "io.tributary", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ScanState {
     /// Parts are missing.
     #[default]

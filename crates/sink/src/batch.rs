@@ -1,22 +1,24 @@
-//! Rows gathered per table and partition until there are enough of them, or they are old enough.
+//! A batch of messages into the rows of its tables: of each key only the newest version, which is all that a table keeps.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tributary_model::reject::Reject;
 use tributary_model::time::Millis;
+use tributary_model::{CodecError, Topic};
 use tributary_stream::Message;
 
-use crate::rows::{self, Row};
+use crate::rows::{Rows, Source};
 
 /// When a batch is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Rows. Half of this halves the engine's throughput (10k-row batches: measured); twice doubles what a retry repeats.
+    /// Messages. Half of this halves the engine's throughput (10k-row batches: measured); twice doubles what a retry repeats.
     pub rows: usize,
-    /// Approximate bytes held. Bounds memory when rows are large.
+    /// Bytes of their values. Bounds memory when they are large.
     pub bytes: usize,
-    /// Age of the oldest row. Bounds how late an analyst sees it; less makes parts too small to merge in time.
+    /// How long messages are gathered. Bounds how late an analyst sees them; less makes parts too small to merge in time.
     pub age: Duration,
 }
 
@@ -26,188 +28,169 @@ impl Default for Limits {
     }
 }
 
-/// A table, and for current-state tables the one bucket that an insert touches (an insert is atomic only inside one partition).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Target {
-    /// Table name.
-    pub table: &'static str,
-    /// Bucket; 0 for tables that are partitioned by month.
-    pub bucket: u8,
-}
+/// Topics of which each key's newest record replaces the others in its table.
+const CURRENT_STATE: [Topic; 5] = [Topic::Risks, Topic::Findings, Topic::Context, Topic::Intel, Topic::Tickets];
 
-/// Rows on their way to ClickHouse.
+/// Messages on their way into their tables. Rows of the large tables are made one at a time while they are written: a batch
+/// of them would be several times the size of its messages.
 #[derive(Debug, Default)]
-pub struct Batch {
-    rows: BTreeMap<Target, Vec<Row>>,
-    count: usize,
-    bytes: usize,
-    oldest: Option<Millis>,
+pub struct Batch<'a> {
+    messages: &'a [Message],
+    /// Places of what goes into `risks`, newest version of each key.
+    pub risks: Vec<usize>,
+    /// The same for `findings`.
+    pub findings: Vec<usize>,
+    /// The same for `tickets`.
+    pub tickets: Vec<usize>,
+    /// All of `risk_changes`.
+    pub risk_changes: Vec<usize>,
+    /// Rows of the small tables.
+    pub rows: Rows<'a>,
+    /// One for each message of the small tables that cannot be read: the partition moves on (F19).
+    pub rejects: Vec<Reject>,
 }
 
-impl Batch {
-    /// Adds the rows of a message. A message that cannot be read becomes a reject; the partition moves on (F19).
-    #[allow(clippy::result_large_err)] // a reject is rare, and boxing it would only move the bytes
-    pub fn absorb(&mut self, message: &Message, now: Millis) -> Result<(), Reject> {
-        let rows = rows::rows_of(message).map_err(|error| Reject {
-            origin: message.origin(),
-            stage: "sink".to_owned(),
-            code: "malformed".to_owned(),
-            reason: format!("{error}; the record was skipped, the table lacks it"),
-            size_bytes: message.value.as_ref().map_or(0, |value| value.len() as i64),
-            rejected_at: now,
-            ..Reject::default()
-        })?;
-        if rows.is_empty() {
-            return Ok(());
+impl<'a> Batch<'a> {
+    /// Sorts messages by table.
+    #[must_use]
+    pub fn new(messages: &'a [Message], now: Millis) -> Self {
+        let mut batch = Self { messages, ..Self::default() };
+        let mut newest: HashSet<(Topic, &[u8]), foldhash::fast::RandomState> = HashSet::default();
+        // From the newest to the oldest.
+        for (place, message) in messages.iter().enumerate().rev() {
+            if CURRENT_STATE.contains(&message.topic) && !newest.insert((message.topic, &message.key)) {
+                continue;
+            }
+            match message.topic {
+                Topic::Risks => batch.risks.push(place),
+                Topic::Findings => batch.findings.push(place),
+                Topic::Tickets => batch.tickets.push(place),
+                Topic::Changes => batch.risk_changes.push(place),
+                _ => {
+                    if let Err(error) = batch.rows.absorb(message) {
+                        batch.rejects.push(reject(message, &error, now));
+                    }
+                }
+            }
         }
-        self.oldest.get_or_insert(now);
-        self.count += rows.len();
-        self.bytes += message.value.as_ref().map_or(64, |value| value.len() * 2);
-        for row in rows {
-            self.rows.entry(target(&row)).or_default().push(row);
-        }
-        Ok(())
+        leave_newest(&mut batch.rows);
+        batch
     }
 
-    /// Whether it is time to write.
-    #[must_use]
-    pub fn is_due(&self, limits: &Limits, now: Millis) -> bool {
-        let age = self.oldest.map_or(0, |oldest| now.saturating_sub(oldest));
-        self.count >= limits.rows || self.bytes >= limits.bytes || age >= limits.age.as_millis() as Millis
-    }
-
-    /// Whether nothing waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// How many rows wait.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Takes the rows, by target in canonical order. Within a current-state table only the newest version of each key is
-    /// left: the others would be merged away.
-    #[must_use]
-    pub fn take(&mut self) -> Vec<(Target, Vec<Row>)> {
-        let rows = std::mem::take(&mut self.rows);
-        *self = Self::default();
-        rows.into_iter()
-            .map(|(target, mut rows)| {
-                keep_newest(&mut rows);
-                (target, rows)
-            })
-            .collect()
+    /// The rows of some places, made as they are asked for; none for tombstones, which follow a valued end record. A message
+    /// that cannot be read becomes a reject, and the one before it under the same key is written.
+    pub fn read<'b, R: 'b>(
+        &'b self,
+        places: &'b [usize],
+        read: impl Fn(&'a [u8], Source) -> Result<R, CodecError> + 'b,
+        rejects: &'b RefCell<Vec<Reject>>,
+        now: Millis,
+    ) -> impl Iterator<Item = R> + 'b {
+        places.iter().filter_map(move |place| {
+            let newest = &self.messages[*place];
+            let is_same = |message: &&Message| message.topic == newest.topic && message.key == newest.key;
+            let is_current = CURRENT_STATE.contains(&newest.topic);
+            let before = self.messages[..*place].iter().rev().filter(move |_| is_current).filter(is_same);
+            for message in std::iter::once(newest).chain(before) {
+                match read(message.value.as_deref()?, Source::of(message)) {
+                    Ok(row) => return Some(row),
+                    Err(error) => rejects.borrow_mut().push(reject(message, &error, now)),
+                }
+            }
+            None
+        })
     }
 }
 
-fn target(row: &Row) -> Target {
-    let (table, bucket) = match row {
-        Row::Risk(row) => ("risks", row.bucket),
-        Row::Finding(row) => ("findings", row.bucket),
-        Row::Component(row) => ("components", row.bucket),
-        Row::Deployment(row) => ("deployments", row.bucket),
-        Row::Intel(row) => ("intel", row.bucket),
-        Row::Ticket(row) => ("tickets", row.bucket),
-        Row::Scan(row) => ("scan_runs", row.bucket),
-        Row::Sbom(row) => ("sbom_components", row.bucket),
-        Row::Change(_) => ("risk_changes", 0),
-        Row::Reject(_) => ("rejects", 0),
-    };
-    Target { table, bucket }
-}
-
-/// Sorts by key (pre-sorted batches insert faster) and drops all but the newest version of each key.
-fn keep_newest(rows: &mut Vec<Row>) {
-    rows.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| version(b).cmp(&version(a))));
-    rows.dedup_by(|later, earlier| key(later) == key(earlier));
-}
-
-/// The ORDER BY key of the row's table.
-fn key(row: &Row) -> (&str, &str, &str, i64, i64) {
-    match row {
-        Row::Risk(row) => (&row.component, &row.risk, "", 0, 0),
-        Row::Finding(row) => (&row.component, &row.finding, "", 0, 0),
-        Row::Component(row) => (&row.component, "", "", 0, 0),
-        Row::Deployment(row) => (&row.workload, "", "", 0, 0),
-        Row::Intel(row) => (&row.vulnerability, "", "", 0, 0),
-        Row::Ticket(row) => (&row.ticket, "", "", 0, 0),
-        Row::Scan(row) => (&row.asset, &row.scope, &row.scan_id, 0, 0),
-        Row::Sbom(row) => (&row.asset, &row.purl, &row.version_, 0, 0),
-        Row::Change(row) => (&row.component, &row.risk, "", row.generation, row.revision),
-        Row::Reject(row) => (&row.topic, "", "", i64::from(row.partition), row.offset),
+fn reject(message: &Message, error: &CodecError, now: Millis) -> Reject {
+    Reject {
+        origin: message.origin(),
+        stage: "sink".to_owned(),
+        code: "malformed".to_owned(),
+        reason: format!("{error}; the record was skipped, the table lacks it"),
+        size_bytes: message.value.as_ref().map_or(0, |value| value.len() as i64),
+        rejected_at: now,
+        ..Reject::default()
     }
 }
 
-fn version(row: &Row) -> u64 {
-    match row {
-        Row::Risk(row) => row.version,
-        Row::Finding(row) => row.version,
-        Row::Component(row) => row.version,
-        Row::Deployment(row) => row.version,
-        Row::Intel(row) => row.version,
-        Row::Ticket(row) => row.version,
-        Row::Scan(row) => row.version,
-        Row::Sbom(row) => row.version,
-        Row::Change(row) => row.version,
-        Row::Reject(row) => row.version,
-    }
+/// Leaves the newest version of each row whose key is not its message's: the lines of a scan, and an inventory that came twice.
+fn leave_newest(rows: &mut Rows<'_>) {
+    rows.scan_runs.sort_unstable_by(|a, b| {
+        (&a.asset, &a.scope, &a.scan_id, b.version).cmp(&(&b.asset, &b.scope, &b.scan_id, a.version))
+    });
+    rows.scan_runs.dedup_by(|later, earlier| {
+        (&later.asset, &later.scope, &later.scan_id) == (&earlier.asset, &earlier.scope, &earlier.scan_id)
+    });
+    rows.sbom_components.sort_unstable_by(|a, b| {
+        (a.asset, a.purl, a.version_, b.version).cmp(&(b.asset, b.purl, b.version_, a.version))
+    });
+    rows.sbom_components.dedup_by(|later, earlier| {
+        (later.asset, later.purl, later.version_) == (earlier.asset, earlier.purl, earlier.version_)
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use tributary_model::AvroRecord;
     use tributary_model::risk::Risk;
-    use tributary_model::{AvroRecord, Topic};
 
     use super::*;
+    use crate::rows::RiskRow;
 
-    fn risk(offset: u64, revision: i64) -> Message {
-        let risk = Risk { component: "c".into(), generation: 7, revision, ..Risk::default() };
+    fn risk(key: &'static str, offset: u64, revision: i64) -> Message {
+        let risk = Risk { component: "c".into(), generation: 7, revision, title: key.into(), ..Risk::default() };
         Message {
             topic: Topic::Risks,
             partition: 3,
             offset,
-            key: Bytes::from_static(b"r"),
+            key: Bytes::from_static(key.as_bytes()),
             value: Some(Bytes::from(risk.encode().unwrap())),
             headers: Vec::new(),
             timestamp: 0,
         }
     }
 
+    fn revisions(batch: &Batch<'_>) -> (Vec<i64>, Vec<Reject>) {
+        let rejects = RefCell::default();
+        let rows: Vec<RiskRow<'_>> = batch.read(&batch.risks, RiskRow::read, &rejects, 5).collect();
+        (rows.iter().map(|row| row.revision).collect(), rejects.into_inner())
+    }
+
     #[test]
     fn only_the_newest_version_of_a_key_is_written() {
-        let mut batch = Batch::default();
-        for (offset, revision) in [(1, 1), (2, 3), (3, 2)] {
-            batch.absorb(&risk(offset, revision), 10).unwrap();
-        }
-        let taken = batch.take();
-        assert_eq!(taken.len(), 1);
-        assert_eq!(taken[0].0, Target { table: "risks", bucket: 3 });
-        let Row::Risk(row) = &taken[0].1[0] else { panic!("a risk") };
-        assert_eq!((taken[0].1.len(), row.revision), (1, 3));
-        assert!(batch.is_empty());
+        let mut gone = risk("gone", 4, 4);
+        gone.value = None;
+        let messages = [risk("r", 1, 1), risk("r", 2, 2), risk("r", 3, 3), gone];
+        assert_eq!(revisions(&Batch::new(&messages, 10)), (vec![3], vec![]));
     }
 
     #[test]
-    fn due_by_rows_or_age_never_when_empty() {
-        let limits = Limits { rows: 2, bytes: 1 << 20, age: Duration::from_millis(100) };
-        let mut batch = Batch::default();
-        assert!(!batch.is_due(&limits, 1_000_000));
-        batch.absorb(&risk(1, 1), 1_000).unwrap();
-        assert!(!batch.is_due(&limits, 1_099));
-        assert!(batch.is_due(&limits, 1_100));
-        batch.absorb(&risk(2, 2), 1_000).unwrap();
-        assert!(batch.is_due(&limits, 1_000));
+    fn an_inventory_that_came_twice_is_written_once() {
+        use tributary_model::observation::{InventoryItem, Observation};
+        let inventory = |offset, observed_at| {
+            let item = InventoryItem { purl: "pkg:npm/a".into(), version: "1".into(), ..InventoryItem::default() };
+            let seen = Observation { asset: "a".into(), observed_at, inventory: vec![item], ..Observation::default() };
+            let value = Some(Bytes::from(seen.encode().unwrap()));
+            Message { topic: Topic::Observations, offset, value, ..risk("a", 0, 0) }
+        };
+        let messages = [inventory(1, 70), inventory(2, 60)];
+        let batch = Batch::new(&messages, 10);
+        assert_eq!(batch.rows.sbom_components.iter().map(|row| row.version).collect::<Vec<_>>(), [70]);
     }
 
     #[test]
-    fn what_cannot_be_read_is_a_reject_with_coordinates() {
-        let mut message = risk(9, 1);
-        message.value = Some(Bytes::from_static(b"garbage that is not avro"));
-        let reject = Batch::default().absorb(&message, 5).unwrap_err();
-        assert_eq!((reject.origin.topic.as_str(), reject.origin.partition, reject.origin.offset), ("risks", 3, 9));
+    fn what_cannot_be_read_is_a_reject_with_coordinates_and_hides_nothing() {
+        let mut broken = risk("r", 9, 2);
+        broken.value = Some(Bytes::from_static(b"garbage that is not avro"));
+        let scan = Message { topic: Topic::Scans, ..broken.clone() };
+        let messages = [risk("r", 8, 1), risk("other", 7, 6), broken, scan];
+        let batch = Batch::new(&messages, 5);
+        let at = |reject: &Reject| (reject.origin.topic.clone(), reject.origin.partition, reject.origin.offset);
+        let (mut rows, rejects) = revisions(&batch);
+        rows.sort_unstable();
+        assert_eq!((rows, at(&rejects[0]), rejects.len()), (vec![1, 6], ("risks".to_owned(), 3, 9), 1));
+        assert_eq!(batch.rejects.iter().map(at).collect::<Vec<_>>(), [("scans".to_owned(), 3, 9)]);
     }
 }

@@ -1,9 +1,6 @@
 //! Batches into ClickHouse over HTTP, with the official client.
 
-use clickhouse::{Client, RowOwned, RowWrite};
-
-use crate::batch::Target;
-use crate::rows::Row;
+use clickhouse::{Client, Compression, Row, RowWrite};
 
 /// Where ClickHouse is and who we are there.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
@@ -24,8 +21,17 @@ pub struct ClickHouseConfig {
 #[must_use]
 pub fn client(config: &ClickHouseConfig) -> Client {
     let client = Client::default().with_url(&config.url).with_product_info("tributary", env!("CARGO_PKG_VERSION"));
+    // Compressing what never leaves the machine only costs both sides their cores.
+    let client = if is_here(&config.url) { client.with_compression(Compression::None) } else { client };
     let client = if config.database.is_empty() { client } else { client.with_database(&config.database) };
     if config.user.is_empty() { client } else { client.with_user(&config.user).with_password(&config.password) }
+}
+
+/// Whether the URL names this machine by a loopback address.
+fn is_here(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Why a batch was not written.
@@ -44,58 +50,26 @@ pub enum InsertError {
     },
 }
 
-/// Inserts one batch: one table, one partition, one atomic block.
-pub async fn insert(client: &Client, target: Target, rows: &[Row]) -> Result<(), InsertError> {
-    let result = match rows.first() {
-        None => Ok(()),
-        Some(Row::Risk(_)) => {
-            write(client, target, rows, |row| if let Row::Risk(row) = row { Some(&**row) } else { None }).await
-        }
-        Some(Row::Finding(_)) => {
-            write(client, target, rows, |row| if let Row::Finding(row) = row { Some(&**row) } else { None }).await
-        }
-        Some(Row::Component(_)) => {
-            write(client, target, rows, |row| if let Row::Component(row) = row { Some(&**row) } else { None }).await
-        }
-        Some(Row::Deployment(_)) => {
-            write(client, target, rows, |row| if let Row::Deployment(row) = row { Some(&**row) } else { None }).await
-        }
-        Some(Row::Intel(_)) => {
-            write(client, target, rows, |row| if let Row::Intel(row) = row { Some(&**row) } else { None }).await
-        }
-        Some(Row::Ticket(_)) => {
-            write(client, target, rows, |row| if let Row::Ticket(row) = row { Some(&**row) } else { None }).await
-        }
-        Some(Row::Scan(_)) => {
-            write(client, target, rows, |row| if let Row::Scan(row) = row { Some(&**row) } else { None }).await
-        }
-        Some(Row::Sbom(_)) => {
-            write(client, target, rows, |row| if let Row::Sbom(row) = row { Some(&**row) } else { None }).await
-        }
-        Some(Row::Change(_)) => {
-            write(client, target, rows, |row| if let Row::Change(row) = row { Some(&**row) } else { None }).await
-        }
-        Some(Row::Reject(_)) => {
-            write(client, target, rows, |row| if let Row::Reject(row) = row { Some(&**row) } else { None }).await
-        }
-    };
-    result.map_err(|error| classify(target.table, &error))
-}
-
-async fn write<T>(
+/// Inserts rows of one table in one statement; answers how many. Atomic per partition of the table; a batch that was written in part is repeated,
+/// and what was there replaces itself.
+///
+/// # Errors
+/// See [`InsertError`].
+pub async fn insert<'a, R: Row + RowWrite>(
     client: &Client,
-    target: Target,
-    rows: &[Row],
-    of: impl Fn(&Row) -> Option<&T>,
-) -> Result<(), clickhouse::error::Error>
-where
-    T: RowOwned + RowWrite + for<'a> clickhouse::Row<Value<'a> = T>,
-{
-    let mut insert = client.insert::<T>(target.table).await?;
-    for row in rows.iter().filter_map(of) {
-        insert.write(row).await?;
-    }
-    insert.end().await
+    table: &'static str,
+    rows: impl Iterator<Item = R::Value<'a>>,
+) -> Result<usize, InsertError> {
+    let write = async {
+        let (mut insert, mut count) = (client.insert::<R>(table).await?, 0);
+        for row in rows {
+            insert.write(&row).await?;
+            count += 1;
+        }
+        insert.end().await?;
+        Ok(count)
+    };
+    write.await.map_err(|error| classify(table, &error))
 }
 
 /// The engine answered with a verdict on the batch (4xx, bad columns): refused. No answer, or overload: retry.
@@ -120,6 +94,16 @@ fn is_transient(reason: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_loopback_goes_uncompressed() {
+        for here in ["http://127.0.0.1:8123", "http://localhost:8123/", "http://[::1]:8123", "http://127.0.0.1"] {
+            assert!(is_here(here), "{here}");
+        }
+        for far in ["https://click.example.org:8443", "http://10.0.0.7:8123", "http://localhost.example.org"] {
+            assert!(!is_here(far), "{far}");
+        }
+    }
 
     #[test]
     fn verdicts_are_told_from_weather() {

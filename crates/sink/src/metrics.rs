@@ -13,7 +13,7 @@ pub fn retried() {
     metrics::counter!("tributary_sink_retries_total").increment(1);
 }
 
-/// A message could not be read.
-pub fn rejected() {
-    metrics::counter!("tributary_sink_rejects_total").increment(1);
+/// Messages could not be read.
+pub fn rejected(messages: usize) {
+    metrics::counter!("tributary_sink_rejects_total").increment(messages as u64);
 }

@@ -1,21 +1,25 @@
 //! The SINK service: topics → batches → ClickHouse → commit. At-least-once; natural keys and versions make it exact.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use clickhouse::Client;
+use clickhouse::{Client, Row, RowWrite};
 use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
 use tokio::runtime::Handle;
 use tributary_model::reject::Reject;
 use tributary_model::{AvroRecord, Topic};
 use tributary_stream::log::{Budget, Checkpoint, Log, LogError, Polled, Subscription, Transaction, Worker};
 use tributary_stream::{Clock, Message, Output, Position};
 
-use crate::batch::{Batch, Limits, Target};
+use crate::batch::{Batch, Limits};
 use crate::insert::{self, InsertError};
-use crate::rows::Row;
+use crate::rows::{
+    ChangeRow, ComponentRow, DeploymentRow, FindingRow, IntelRow, RejectRow, RiskRow, SbomRow, ScanRow, TicketRow,
+};
 use crate::{metrics, rows};
 
 /// Name of the consumer group.
@@ -26,8 +30,8 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// First pause between attempts.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
 
-/// Inserts at one time. Each waits mostly for the engine: one after the other, a batch over a dozen tables took a second
-/// with the cores idle. More than the engine has cores only queue there and hold memory.
+/// Tables that are written at one time. Each waits mostly for the engine: one after the other, a batch over a dozen tables took
+/// a second with the cores idle. More than the engine has cores only queue there and hold memory.
 const INSERTS: usize = 4;
 
 /// Why the sink stopped.
@@ -96,19 +100,14 @@ impl Sink {
 
     /// Writes one batch and commits its positions; repeats while ClickHouse is away.
     fn write(&self, worker: &mut dyn Worker, messages: &[Message]) -> Result<(), SinkError> {
-        let now = self.clock.now();
-        let mut batch = Batch::default();
-        let mut outputs = Vec::new();
-        for message in messages {
-            if let Err(reject) = batch.absorb(message, now) {
-                metrics::rejected();
-                outputs.extend(reject_output(&reject));
-            }
-        }
-        if !self.runtime.block_on(self.insert_all(batch.take()))? {
+        let mut batch = Batch::new(messages, self.clock.now());
+        let mut rejects = std::mem::take(&mut batch.rejects);
+        if !self.runtime.block_on(self.insert_all(&batch, &mut rejects))? {
             // Nothing is lost: the positions are not committed.
             return Ok(());
         }
+        metrics::rejected(rejects.len());
+        let outputs = rejects.iter().filter_map(reject_output).collect();
         let transaction = Transaction { outputs, checkpoints: checkpoints(messages) };
         match worker.commit(transaction) {
             Ok(()) => Ok(()),
@@ -118,30 +117,70 @@ impl Sink {
         }
     }
 
-    /// Inserts every target, some at a time; false when told to stop before all were written.
-    async fn insert_all(&self, targets: Vec<(Target, Vec<Row>)>) -> Result<bool, SinkError> {
-        let inserts = futures_util::stream::iter(targets).map(|(target, rows)| self.insert(target, rows));
-        let mut results = inserts.buffer_unordered(INSERTS);
+    /// Inserts the rows of every table, some tables at a time; false when told to stop before all were written.
+    async fn insert_all(&self, batch: &Batch<'_>, rejects: &mut Vec<Reject>) -> Result<bool, SinkError> {
+        let Batch { findings, risks, risk_changes, tickets, rows, .. } = batch;
+        let now = self.clock.now();
+        let refused: [RefCell<Vec<Reject>>; 4] = Default::default();
+        let [of_findings, of_risks, of_changes, of_tickets] = &refused;
+        macro_rules! large {
+            ($table:literal, $row:ident, $places:ident, $rejects:ident) => {
+                Box::pin(self.insert::<$row<'_>, _, _>($table, $places.len(), move || {
+                    $rejects.borrow_mut().clear(); // what an attempt before has told
+                    batch.read($places, $row::read, $rejects, now)
+                }))
+            };
+        }
+        macro_rules! small {
+            ($table:ident, $row:ty) => {
+                Box::pin(
+                    self.insert::<$row, _, _>(stringify!($table), rows.$table.len(), || rows.$table.iter().cloned()),
+                )
+            };
+        }
+        let inserts: [LocalBoxFuture<'_, Result<bool, SinkError>>; 10] = [
+            large!("findings", FindingRow, findings, of_findings),
+            large!("risks", RiskRow, risks, of_risks),
+            large!("risk_changes", ChangeRow, risk_changes, of_changes),
+            large!("tickets", TicketRow, tickets, of_tickets),
+            small!(sbom_components, SbomRow<'_>),
+            small!(components, ComponentRow),
+            small!(deployments, DeploymentRow),
+            small!(intel, IntelRow),
+            small!(scan_runs, ScanRow),
+            small!(rejects, RejectRow),
+        ];
+        let mut results = futures_util::stream::iter(inserts).buffer_unordered(INSERTS);
         let mut all = true;
         while let Some(written) = results.next().await {
             all &= written?;
         }
+        drop(results);
+        rejects.extend(refused.into_iter().flat_map(RefCell::into_inner));
         Ok(all)
     }
 
-    /// Inserts one target; repeats while ClickHouse is away. False when told to stop meanwhile.
-    async fn insert(&self, target: Target, rows: Vec<Row>) -> Result<bool, SinkError> {
+    /// Inserts into one table; makes the rows again and repeats while ClickHouse is away. False when told to stop meanwhile.
+    async fn insert<'a, R, I, F>(&self, table: &'static str, candidates: usize, mut rows: F) -> Result<bool, SinkError>
+    where
+        R: Row + RowWrite,
+        I: Iterator<Item = R::Value<'a>>,
+        F: FnMut() -> I,
+    {
+        if candidates == 0 {
+            return Ok(true);
+        }
         let mut pause = RETRY_PAUSE_MIN;
         loop {
             let begun = Instant::now();
-            match insert::insert(&self.client, target, &rows).await {
-                Ok(()) => {
-                    metrics::inserted(target.table, rows.len(), begun.elapsed());
+            match insert::insert::<R>(&self.client, table, rows()).await {
+                Ok(rows) => {
+                    metrics::inserted(table, rows, begun.elapsed());
                     return Ok(true);
                 }
                 Err(InsertError::Retry(reason)) => {
                     metrics::retried();
-                    tracing::warn!(table = target.table, rows = rows.len(), reason, "rows wait for ClickHouse");
+                    tracing::warn!(table, rows = candidates, reason, "rows wait for ClickHouse");
                     if self.stop.load(Ordering::Relaxed) {
                         return Ok(false);
                     }

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
+use tributary_model::Topic;
 
 /// A round of group commit is durable.
-pub(crate) fn log_committed(records: usize, bytes: usize) {
+pub(crate) fn log_committed() {
     counter!("tributary_log_rounds_total").increment(1);
-    counter!("tributary_log_records_total").increment(records as u64);
-    counter!("tributary_log_bytes_total").increment(bytes as u64);
+}
+
+/// Records of a topic are durable.
+pub(crate) fn log_appended(topic: Topic, records: usize, bytes: usize) {
+    counter!("tributary_log_records_total", "topic" => topic.name()).increment(records as u64);
+    counter!("tributary_log_bytes_total", "topic" => topic.name()).increment(bytes as u64);
 }
 
 /// A stage's transaction is durable.

@@ -34,7 +34,7 @@ fn main() {
 }
 
 fn open(directory: &Path) -> Arc<dyn Log> {
-    let settings = EmbeddedSettings { partitions: 4, ..EmbeddedSettings::default() };
+    let settings = EmbeddedSettings { partitions: Some(4), ..EmbeddedSettings::default() };
     Arc::new(EmbeddedLog::open(directory, settings, Arc::new(ManualClock::at(0))).unwrap())
 }
 

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tributary_model::borrowed::{self, Borrowed};
 use tributary_model::context::EntityContext;
 use tributary_model::fact::{Attribute, value};
-use tributary_model::finding::{Finding, FindingEnd, FindingState};
+use tributary_model::finding::{FindingEnd, FindingState};
 use tributary_model::id::{FindingId, RiskId};
-use tributary_model::remedy::{Ticket, TicketState};
-use tributary_model::risk::{Risk, RiskState};
+use tributary_model::remedy::TicketState;
+use tributary_model::risk::RiskState;
 use tributary_model::scan::{ScanRun, ScanState};
 use tributary_model::severity::Band;
 use tributary_model::time::Millis;
@@ -84,6 +85,12 @@ pub struct Gap {
     pub owner: String,
     /// Classes nobody scans for.
     pub missing: Vec<&'static str>,
+}
+
+/// What the summary takes from a ticket.
+#[derive(Deserialize)]
+struct OfTicket {
+    state: TicketState,
 }
 
 #[derive(Default)]
@@ -240,14 +247,14 @@ impl Known {
     fn absorb(&mut self, message: &Message) {
         let value = message.value.as_deref();
         match message.topic {
-            Topic::Risks => match value.map(Risk::decode) {
-                Some(Ok(risk)) => self.risk(risk, (message.partition, message.offset)),
+            Topic::Risks => match value.map(borrowed::Risk::decode) {
+                Some(Ok(risk)) => self.risk(&risk, (message.partition, message.offset)),
                 Some(Err(_)) => {}
                 None => drop(message.key_str().parse().map(|id: RiskId| self.risks.remove(&id))),
             },
             Topic::Findings => {
-                if let Some(Ok(finding)) = value.map(Finding::decode) {
-                    self.finding(finding);
+                if let Some(Ok(finding)) = value.map(borrowed::Finding::decode) {
+                    self.finding(&finding);
                 }
             }
             Topic::Scans => {
@@ -256,7 +263,7 @@ impl Known {
                 }
             }
             Topic::Tickets => {
-                let state = value.and_then(|v| serde_json::from_slice::<Ticket>(v).ok()).map(|ticket| ticket.state);
+                let state = value.and_then(|v| serde_json::from_slice::<OfTicket>(v).ok()).map(|ticket| ticket.state);
                 self.tickets_open.insert(message.key_str().to_owned(), state == Some(TicketState::Open));
             }
             Topic::Context if entity::kind(message.key_str()) == "component" => {
@@ -272,36 +279,38 @@ impl Known {
         }
     }
 
-    fn risk(&mut self, risk: Risk, at: (u32, u64)) {
+    fn risk(&mut self, risk: &borrowed::Risk<'_>, at: (u32, u64)) {
+        let Ok(id) = risk.risk.parse() else { return };
         let summary = RiskSummary {
-            risk: risk.risk,
+            risk: id,
             band: risk.band,
             score: risk.score,
-            title: risk.title,
-            component: risk.component,
-            owner: risk.owner.team,
-            fix: risk.fix.summary,
+            title: risk.title.to_owned(),
+            component: risk.component.to_owned(),
+            owner: risk.owner.team.to_owned(),
+            fix: risk.fix.summary.to_owned(),
             due_at: risk.due_at,
             state: risk.state,
             at,
         };
-        self.risks.insert(risk.risk, summary);
+        self.risks.insert(id, summary);
     }
 
-    fn finding(&mut self, finding: Finding) {
+    fn finding(&mut self, finding: &borrowed::Finding<'_>) {
         let tracked = &finding.tracked;
+        let Ok(id) = tracked.finding.parse() else { return };
         let is_active = finding.end == FindingEnd::None
             && tracked.counts
             && !matches!(tracked.state, FindingState::Fixed | FindingState::Superseded);
         if is_active {
-            let components = self.active.entry(tracked.finding).or_default();
-            if !components.contains(&finding.component) {
-                components.push(finding.component);
+            let components = self.active.entry(id).or_default();
+            if !components.iter().any(|component| component == finding.component) {
+                components.push(finding.component.to_owned());
             }
-        } else if let Some(components) = self.active.get_mut(&tracked.finding) {
-            components.retain(|component| *component != finding.component);
+        } else if let Some(components) = self.active.get_mut(&id) {
+            components.retain(|component| component != finding.component);
             if components.is_empty() {
-                self.active.remove(&tracked.finding);
+                self.active.remove(&id);
             }
         }
     }

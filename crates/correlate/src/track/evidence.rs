@@ -25,7 +25,7 @@ pub(super) struct Saying<'a> {
 }
 
 /// A finding seen for the first time.
-pub(super) fn open(finding: FindingId, sighting: &Sighting, by: &Saying) -> TrackedFinding {
+pub(super) fn open(finding: FindingId, sighting: Sighting, by: &Saying) -> TrackedFinding {
     let mut tracked = TrackedFinding {
         finding,
         asset: by.asset.to_owned(),
@@ -40,7 +40,7 @@ pub(super) fn open(finding: FindingId, sighting: &Sighting, by: &Saying) -> Trac
 }
 
 /// Takes a sighting into a finding. Older words than the claim's last one only say that it was there earlier.
-pub(super) fn see(tracked: &mut TrackedFinding, sighting: &Sighting, by: &Saying) {
+pub(super) fn see(tracked: &mut TrackedFinding, sighting: Sighting, by: &Saying) {
     tracked.first_seen = tracked.first_seen.min(by.at);
     tracked.backfill &= by.backfill;
     let is_present = sighting.status != ToolStatus::Fixed;
@@ -50,7 +50,7 @@ pub(super) fn see(tracked: &mut TrackedFinding, sighting: &Sighting, by: &Saying
         return;
     }
     let is_later = (old.observed_at, old.scan_id.as_str()) < (by.at, by.scan_id);
-    let mut claim = claim_of(sighting, by);
+    let mut claim = claim_of(&sighting, by);
     claim.present = is_present;
     // Run-time detections add up, so each must know which of them it has counted.
     if sighting.class != FindingClass::Runtime && says_the_same(old, &claim) {
@@ -59,10 +59,11 @@ pub(super) fn see(tracked: &mut TrackedFinding, sighting: &Sighting, by: &Saying
     }
     let mut is_news = tracked.claims[at] != claim;
     tracked.claims[at] = claim;
-    let count = tracked.sighting.count;
+    let (count, more) = (tracked.sighting.count, sighting.count.max(1));
+    let adds_up = sighting.class == FindingClass::Runtime;
     is_news |= show(tracked, sighting, by.tool);
-    if sighting.class == FindingClass::Runtime {
-        tracked.sighting.count = count.saturating_add(if is_later { sighting.count.max(1) } else { 0 });
+    if adds_up {
+        tracked.sighting.count = count.saturating_add(if is_later { more } else { 0 });
     }
     if is_news && *by.cause != Origin::default() {
         tracked.cause = by.cause.clone();
@@ -117,29 +118,38 @@ fn claim_of(sighting: &Sighting, by: &Saying) -> ToolClaim {
 
 /// Whether a claim says what it said before, whenever it says it.
 fn says_the_same(old: &ToolClaim, new: &ToolClaim) -> bool {
-    let undated = ToolClaim { scan_id: old.scan_id.clone(), observed_at: old.observed_at, ..new.clone() };
-    undated == *old
+    let ToolClaim { scan_id: _, observed_at: _, tool, scope, present, rule, severity, .. } = new;
+    let ToolClaim { cvss_vector, cvss_score, aliases, fixed_versions, verified, dismissed, .. } = new;
+    let ToolClaim { confidence, reachable, .. } = new;
+    let about =
+        (&old.tool, &old.scope, old.present, &old.rule, old.severity) == (tool, scope, *present, rule, *severity);
+    let scored = (&old.cvss_vector, old.cvss_score) == (cvss_vector, *cvss_score);
+    let named = (&old.aliases, &old.fixed_versions) == (aliases, fixed_versions);
+    let judged = (old.verified, old.dismissed, old.confidence, old.reachable)
+        == (*verified, *dismissed, *confidence, *reachable);
+    about && scored && named && judged
 }
 
 /// Keeps the richest sighting as evidence; its own tool renews it, another one replaces it only by saying more. Answers
 /// whether anything is shown differently now.
-fn show(tracked: &mut TrackedFinding, sighting: &Sighting, tool: &str) -> bool {
+fn show(tracked: &mut TrackedFinding, sighting: Sighting, tool: &str) -> bool {
     let is_own = tracked.sighting_tool.is_empty() || tracked.sighting_tool == tool;
     let is_orphaned = !tracked.claims.iter().any(|claim| claim.present && claim.tool == tracked.sighting_tool);
     let revoked = is_revoked(&tracked.sighting);
+    let says_revoked = is_revoked(&sighting);
+    // A tool that merely sees the text of a revoked secret knows nothing about its revocation; one that tried it does.
+    let is_live = sighting.secret.as_ref().is_some_and(|secret| secret.verified && !secret.revoked);
     let mut is_news = false;
     // Words that it is gone describe nothing new; taking them as the description would let two tools take turns.
     let describes = sighting.status != ToolStatus::Fixed || tracked.sighting_tool.is_empty();
-    if describes && (is_own || is_orphaned || richness(sighting) > richness(&tracked.sighting)) {
-        let described = canonical(sighting.clone());
+    if describes && (is_own || is_orphaned || richness(&sighting) > richness(&tracked.sighting)) {
+        let described = canonical(sighting);
         is_news = described != tracked.sighting || tracked.sighting_tool != tool;
         tracked.sighting = described;
         tool.clone_into(&mut tracked.sighting_tool);
     }
-    // A tool that merely sees the text of a revoked secret knows nothing about its revocation; one that tried it does.
-    let is_live = sighting.secret.as_ref().is_some_and(|secret| secret.verified && !secret.revoked);
     if let Some(secret) = &mut tracked.sighting.secret {
-        let is_revoked = (revoked || is_revoked(sighting)) && !is_live;
+        let is_revoked = (revoked || says_revoked) && !is_live;
         is_news |= secret.revoked != is_revoked;
         secret.revoked = is_revoked;
     }
@@ -176,11 +186,13 @@ fn richness(sighting: &Sighting) -> u32 {
 
 /// Lists in one order, so that a tool which shuffles its report says nothing new (F24).
 fn canonical(mut sighting: Sighting) -> Sighting {
-    sighting.aliases = sorted(&sighting.aliases);
+    sighting.aliases.sort_unstable();
+    sighting.aliases.dedup();
     sighting.cwes.sort_unstable();
     sighting.cwes.dedup();
     if let Some(package) = &mut sighting.package {
-        package.fixed_versions = sorted(&package.fixed_versions);
+        package.fixed_versions.sort_unstable();
+        package.fixed_versions.dedup();
     }
     sighting
 }
@@ -194,7 +206,8 @@ fn sorted(texts: &[String]) -> Vec<String> {
 
 /// Several sightings of one finding in one message (a package in two layers, a secret in three files) as one: what any
 /// of them says, at the first place in canonical order.
-pub(super) fn fold(mut sightings: Vec<&Sighting>) -> Sighting {
+pub(super) fn fold(sightings: &[Sighting]) -> Sighting {
+    let mut sightings: Vec<&Sighting> = sightings.iter().collect();
     sightings.sort_by(|a, b| order(a).cmp(&order(b)));
     let mut folded = sightings[0].clone();
     for other in &sightings[1..] {

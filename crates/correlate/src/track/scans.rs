@@ -6,6 +6,7 @@ use tributary_model::CodecError;
 use tributary_model::id::FindingId;
 use tributary_model::observation::Observation;
 use tributary_model::scan::{ScanRef, ScanRun, ScanState};
+use tributary_model::sighting::Sighting;
 use tributary_model::time::{DAY, HOUR, Millis};
 
 use super::evidence::{self, Saying};
@@ -29,6 +30,7 @@ impl Track {
         &mut self,
         asset: &Arc<str>,
         observation: &Observation,
+        sightings: Vec<Sighting>,
         by: &Saying,
         now: Millis,
     ) -> Result<(), CodecError> {
@@ -40,9 +42,10 @@ impl Track {
             return Ok(());
         }
         let Err(place) = run.parts_received.binary_search(&observation.part) else { return Ok(()) };
-        let seen = self.see_all(&observation.sightings, by)?;
+        let count = sightings.len() as u32;
+        let seen = self.see_all(sightings, by)?;
         run.parts_received.insert(place, observation.part);
-        run.sightings += observation.sightings.len() as u32;
+        run.sightings += count;
         run.new += seen.new;
         run.unchanged += seen.unchanged;
         run.reopened += seen.reopened;

@@ -1,7 +1,5 @@
 //! The sightings of one message into findings.
 
-use std::borrow::Cow;
-
 use tributary_model::CodecError;
 use tributary_model::id::FindingId;
 use tributary_model::scan::ScanRef;
@@ -31,8 +29,8 @@ enum Effect {
 
 impl Track {
     /// Takes the sightings of one message in, several of one finding as one.
-    pub(super) fn see_all(&mut self, sightings: &[Sighting], by: &Saying) -> Result<Seen, CodecError> {
-        let ids = identity::ids(by.asset, by.tool, sightings);
+    pub(super) fn see_all(&mut self, sightings: Vec<Sighting>, by: &Saying) -> Result<Seen, CodecError> {
+        let ids = identity::ids(by.asset, by.tool, &sightings);
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|n| (ids[*n], *n));
         let scope = self.scopes.get(&ledger::scope_key(by.asset, by.scope)).cloned().unwrap_or_default();
@@ -41,16 +39,18 @@ impl Track {
         let outdated = if !by.scan_id.is_empty() && scope.is_older(&scan) { scope.classes } else { Vec::new() };
         let claimant = digest::claimant(by.tool, by.scope);
         let mut seen = Seen::default();
+        let mut sightings: Vec<Option<Sighting>> = sightings.into_iter().map(Some).collect();
         for same in order.chunk_by(|a, b| ids[*a] == ids[*b]) {
             let id = ids[same[0]];
-            let sighting = match same {
-                [one] => Cow::Borrowed(&sightings[*one]),
-                several => Cow::Owned(evidence::fold(several.iter().map(|n| &sightings[*n]).collect())),
+            let mut same: Vec<Sighting> = same.iter().filter_map(|n| sightings[*n].take()).collect();
+            let Some(sighting) = (if same.len() > 1 { Some(evidence::fold(&same)) } else { same.pop() }) else {
+                continue;
             };
             if sighting.status != ToolStatus::Fixed {
                 seen.ids.push(id);
             }
-            match self.see(id, &sighting, by, claimant, outdated.contains(&sighting.class))? {
+            let is_outdated = outdated.contains(&sighting.class);
+            match self.see(id, sighting, by, claimant, is_outdated)? {
                 Effect::New => seen.new += 1,
                 Effect::Known => seen.unchanged += 1,
                 Effect::Reopened => seen.reopened += 1,
@@ -62,16 +62,16 @@ impl Track {
     fn see(
         &mut self,
         id: FindingId,
-        sighting: &Sighting,
+        sighting: Sighting,
         by: &Saying,
         claimant: u64,
         is_outdated: bool,
     ) -> Result<Effect, CodecError> {
-        let content = digest::content(sighting);
+        let content = digest::content(&sighting);
         if !self.open.contains_key(&id)
             && let Some(held) = self.findings.get(&id)
         {
-            let is_known = is_outdated || (held.knows(claimant, content) && can_repeat(sighting));
+            let is_known = is_outdated || (held.knows(claimant, content) && can_repeat(&sighting));
             if is_known && held.first_seen <= by.at && (by.backfill || !held.backfill) {
                 return Ok(Effect::Known);
             }
@@ -96,7 +96,7 @@ impl Track {
         })
     }
 
-    fn open_new(&mut self, id: FindingId, sighting: &Sighting, by: &Saying, content: (u64, u64)) {
+    fn open_new(&mut self, id: FindingId, sighting: Sighting, by: &Saying, content: (u64, u64)) {
         let mut tracked = evidence::open(id, sighting, by);
         evidence::follow_claims(&mut tracked, by.at);
         self.members.insert(self.number(by.asset), id);

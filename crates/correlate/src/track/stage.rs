@@ -144,7 +144,8 @@ impl Track {
         Ok(self.open.get_mut(&id).map(Box::as_mut))
     }
 
-    fn observe(&mut self, observation: &Observation, message: &Message, now: Millis) -> Result<(), CodecError> {
+    fn observe(&mut self, mut observation: Observation, message: &Message, now: Millis) -> Result<(), CodecError> {
+        let sightings = std::mem::take(&mut observation.sightings);
         let asset = self.asset_key(&observation.asset);
         let cause = if observation.origin.topic.is_empty() { message.origin() } else { observation.origin.clone() };
         let alert = ScanRef { started_at: observation.observed_at, ..ScanRef::default() };
@@ -160,9 +161,9 @@ impl Track {
             cause: &cause,
         };
         if scan.is_some() {
-            self.scan_part(&asset, observation, &by, now)?;
+            self.scan_part(&asset, &observation, sightings, &by, now)?;
         } else {
-            self.see_all(&observation.sightings, &by)?;
+            self.see_all(sightings, &by)?;
         }
         let mut known = self.assets.get(&asset).map(|asset| asset.profile.as_ref().clone()).unwrap_or_default();
         profile::take_usage(&mut known, &observation.runtime);
@@ -267,7 +268,7 @@ impl Stage for Track {
         if observation.asset.is_empty() {
             return Err(refuse(NAME, message, "no_asset", "an observation must name its asset"));
         }
-        self.observe(&observation, message, now).map_err(|error| broken(message, &error))
+        self.observe(observation, message, now).map_err(|error| broken(message, &error))
     }
 
     fn notice(&mut self, entities: &[String], _now: Millis) {

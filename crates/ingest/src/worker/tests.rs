@@ -15,7 +15,7 @@ fn shared(settings: IngestSettings) -> Shared {
 }
 
 fn open(directory: &std::path::Path) -> EmbeddedLog {
-    let settings = EmbeddedSettings { partitions: 2, ..EmbeddedSettings::default() };
+    let settings = EmbeddedSettings { partitions: Some(2), ..EmbeddedSettings::default() };
     EmbeddedLog::open(directory, settings, Arc::new(ManualClock::at(1_000))).unwrap()
 }
 

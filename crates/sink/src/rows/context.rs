@@ -136,32 +136,33 @@ impl IntelRow {
 }
 
 /// A tombstone of a context topic says that nothing is known any more: the row stays, marked.
-pub(super) fn deleted(message: &Message, source: Source) -> Option<super::Row> {
+pub(super) fn deleted(message: &Message, source: Source, rows: &mut super::Rows<'_>) {
     let entity = message.key_str();
     let (bucket, version, name) = (source.bucket, source.version, entity::name(entity).to_owned());
     match (message.topic, entity::kind(entity)) {
-        (Topic::Context, "component") => Some(super::Row::Component(Box::new(ComponentRow {
-            component: name,
-            bucket,
-            version,
-            deleted: true,
-            ..ComponentRow::default()
-        }))),
-        (Topic::Context, "workload") => Some(super::Row::Deployment(Box::new(DeploymentRow {
-            workload: entity.to_owned(),
-            bucket,
-            version,
-            deleted: true,
-            ..DeploymentRow::default()
-        }))),
-        (Topic::Intel, _) => Some(super::Row::Intel(Box::new(IntelRow {
-            vulnerability: name,
-            bucket,
-            version,
-            deleted: true,
-            ..IntelRow::default()
-        }))),
-        _ => None,
+        (Topic::Context, "component") => {
+            rows.components.push(ComponentRow {
+                component: name,
+                bucket,
+                version,
+                deleted: true,
+                ..ComponentRow::default()
+            });
+        }
+        (Topic::Context, "workload") => {
+            let workload = entity.to_owned();
+            rows.deployments.push(DeploymentRow {
+                workload,
+                bucket,
+                version,
+                deleted: true,
+                ..DeploymentRow::default()
+            });
+        }
+        (Topic::Intel, _) => {
+            rows.intel.push(IntelRow { vulnerability: name, bucket, version, deleted: true, ..IntelRow::default() });
+        }
+        _ => {}
     }
 }
 

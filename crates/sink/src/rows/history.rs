@@ -2,59 +2,63 @@
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
-use tributary_model::reject::{Origin, Reject};
-use tributary_model::risk::Change;
+use tributary_model::CodecError;
+use tributary_model::borrowed::{Borrowed, Change};
+use tributary_model::reject::Reject;
 
-use super::{Source, word};
+use super::Source;
 
 /// A row of `risk_changes`; columns are described in `schemas/clickhouse/002_history.sql`.
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct ChangeRow {
-    pub component: String,
-    pub risk: String,
+pub struct ChangeRow<'a> {
+    pub component: &'a str,
+    pub risk: &'a str,
     pub generation: i64,
     pub revision: i64,
     pub version: u64,
-    pub kind: String,
-    pub fields: Vec<String>,
-    pub reason: String,
-    pub band_before: String,
-    pub band: String,
+    pub kind: &'a str,
+    pub fields: Vec<&'a str>,
+    pub reason: &'a str,
+    pub band_before: &'a str,
+    pub band: &'a str,
     pub score: i32,
-    pub state: String,
-    pub other: String,
-    pub actor: String,
+    pub state: &'a str,
+    pub other: &'a str,
+    pub actor: &'a str,
     pub cause: String,
     pub event_at: i64,
     pub decided_at: i64,
-    pub model_version: String,
-    pub inputs_before: String,
-    pub inputs_after: String,
-    pub previous_hash: String,
-    pub hash: String,
+    pub model_version: &'a str,
+    pub inputs_before: &'a str,
+    pub inputs_after: &'a str,
+    pub previous_hash: &'a str,
+    pub hash: &'a str,
 }
 
-impl ChangeRow {
-    /// The row of a change.
-    #[must_use]
-    pub fn new(change: Change, source: Source) -> Self {
-        Self {
-            risk: change.risk.to_string(),
+impl<'a> ChangeRow<'a> {
+    /// The row of an encoded [`Change`].
+    ///
+    /// # Errors
+    /// When the bytes are not one.
+    pub fn read(value: &'a [u8], source: Source) -> Result<Self, CodecError> {
+        let change = Change::decode(value)?;
+        Ok(Self {
+            risk: change.risk,
             component: change.component,
             generation: change.generation,
             revision: change.revision,
             version: source.version,
-            kind: word(&change.kind),
+            kind: change.kind.into(),
             fields: change.fields,
             reason: change.reason,
-            band_before: change.band_before.name().to_owned(),
-            band: change.band.name().to_owned(),
+            band_before: change.band_before.name(),
+            band: change.band.name(),
             score: change.score,
-            state: word(&change.state),
-            other: change.other.map(|other| other.to_string()).unwrap_or_default(),
+            state: change.state.into(),
+            other: change.other.unwrap_or_default(),
             actor: change.actor,
-            cause: coordinates(&change.cause),
+            cause: format!("{}/{}/{}", change.cause.topic, change.cause.partition, change.cause.offset),
             event_at: change.event_at,
             decided_at: change.decided_at,
             model_version: change.model_version,
@@ -62,7 +66,7 @@ impl ChangeRow {
             inputs_after: change.inputs_after,
             previous_hash: change.previous_hash,
             hash: change.hash,
-        }
+        })
     }
 }
 
@@ -107,8 +111,4 @@ impl RejectRow {
             rejected_at: reject.rejected_at,
         }
     }
-}
-
-fn coordinates(origin: &Origin) -> String {
-    format!("{}/{}/{}", origin.topic, origin.partition, origin.offset)
 }

@@ -2,92 +2,96 @@
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
-use tributary_model::risk::Risk;
+use tributary_model::CodecError;
+use tributary_model::borrowed::{Borrowed, Risk};
 
-use super::{Source, fraction, json, word};
+use super::{Source, fraction, json};
 
 /// A row of `risks`; columns are described in `schemas/clickhouse/001_current_state.sql`.
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct RiskRow {
-    pub component: String,
-    pub risk: String,
+pub struct RiskRow<'a> {
+    pub component: &'a str,
+    pub risk: &'a str,
     pub bucket: u8,
     pub version: u64,
     pub generation: i64,
     pub revision: i64,
-    pub state: String,
-    pub class: String,
-    pub title: String,
-    pub name: String,
-    pub vulnerability_ids: Vec<String>,
+    pub state: &'a str,
+    pub class: &'a str,
+    pub title: &'a str,
+    pub name: &'a str,
+    pub vulnerability_ids: Vec<&'a str>,
     pub cwes: Vec<u32>,
-    pub package: String,
-    pub installed_versions: Vec<String>,
-    pub place: String,
-    pub band: String,
+    pub package: &'a str,
+    pub installed_versions: Vec<&'a str>,
+    pub place: &'a str,
+    pub band: &'a str,
     pub band_rank: u8,
     pub score: i32,
-    pub severity: String,
+    pub severity: &'a str,
     pub contributions: String,
     pub decision: String,
-    pub model_version: String,
-    pub inputs_digest: String,
-    pub owner: String,
-    pub owner_source: String,
-    pub owner_confidence: String,
+    pub model_version: &'a str,
+    pub inputs_digest: &'a str,
+    pub owner: &'a str,
+    pub owner_source: &'a str,
+    pub owner_confidence: &'a str,
     pub tier: i32,
-    pub environments: Vec<String>,
-    pub exposure: String,
+    pub environments: Vec<&'a str>,
+    pub exposure: &'a str,
     pub deployed: Option<bool>,
-    pub runtime: String,
+    pub runtime: &'a str,
     pub kev: Option<bool>,
     pub epss: Option<f64>,
     pub cvss: Option<f64>,
     pub verified: bool,
-    pub fix_kind: String,
-    pub fix_target: String,
-    pub fix_version: String,
-    pub fix: String,
+    pub fix_kind: &'a str,
+    pub fix_target: &'a str,
+    pub fix_version: &'a str,
+    pub fix: &'a str,
     pub first_seen: i64,
     pub opened_at: i64,
     pub clock_start: i64,
     pub due_at: Option<i64>,
     pub resolved_at: Option<i64>,
     pub reopened: u32,
-    pub suppressed_by: String,
-    pub confirmed_by: Vec<String>,
-    pub tools: Vec<String>,
+    pub suppressed_by: &'a str,
+    pub confirmed_by: Vec<&'a str>,
+    pub tools: Vec<&'a str>,
     pub evidence: String,
     pub evidence_total: u32,
     pub backfill: bool,
     pub decided_at: i64,
-    pub chain_head: String,
+    pub chain_head: &'a str,
 }
 
 /// Revisions per generation that a version can count: 2^20, so that generations (seconds) and revisions share 64 bits.
 const REVISIONS: i64 = 1 << 20;
 
-impl RiskRow {
-    /// The row of a snapshot. Its version is (generation, revision), not the offset: a mirrored topic keeps it.
-    #[must_use]
-    pub fn new(risk: Risk, source: Source) -> Self {
-        Self {
+impl<'a> RiskRow<'a> {
+    /// The row of an encoded [`Risk`]. Its version is (generation, revision), not the offset: a mirrored topic keeps it.
+    ///
+    /// # Errors
+    /// When the bytes are not one.
+    pub fn read(value: &'a [u8], source: Source) -> Result<Self, CodecError> {
+        let risk = Risk::decode(value)?;
+        Ok(Self {
             bucket: source.bucket,
             version: (risk.generation.max(0) * REVISIONS + risk.revision.clamp(0, REVISIONS - 1)) as u64,
-            state: word(&risk.state),
-            class: risk.class.name().to_owned(),
-            band: risk.band.name().to_owned(),
+            state: risk.state.into(),
+            class: risk.class.name(),
+            band: risk.band.name(),
             band_rank: risk.band as u8,
-            severity: risk.severity.name().to_owned(),
+            severity: risk.severity.name(),
             contributions: json(&risk.contributions),
             decision: json(&risk.decision),
-            exposure: word(&risk.exposure),
-            runtime: word(&risk.runtime),
+            exposure: risk.exposure.into(),
+            runtime: risk.runtime.into(),
             epss: risk.epss_ppm.map(fraction),
-            confirmed_by: risk.confirmed_by.iter().map(ToString::to_string).collect(),
+            confirmed_by: risk.confirmed_by,
             evidence: json(&risk.evidence),
-            risk: risk.risk.to_string(),
+            risk: risk.risk,
             component: risk.component,
             generation: risk.generation,
             revision: risk.revision,
@@ -126,6 +130,6 @@ impl RiskRow {
             backfill: risk.backfill,
             decided_at: risk.decided_at,
             chain_head: risk.chain_head,
-        }
+        })
     }
 }

@@ -2,10 +2,11 @@
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
-use tributary_model::observation::Observation;
+use tributary_model::CodecError;
+use tributary_model::borrowed::{Borrowed, Observation};
 use tributary_model::scan::ScanRun;
 
-use super::{Source, word};
+use super::Source;
 
 /// A row of `scan_runs`; columns are described in `schemas/clickhouse/001_current_state.sql`.
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ impl ScanRow {
         Self {
             bucket: source.bucket,
             version: source.version,
-            state: word(&run.state),
+            state: <&str>::from(run.state).to_owned(),
             classes: run.classes.iter().map(|class| class.name().to_owned()).collect(),
             parts_received: run.parts_received.len() as u32,
             asset: run.asset,
@@ -65,35 +66,34 @@ impl ScanRow {
 /// A row of `sbom_components`; columns are described in `schemas/clickhouse/001_current_state.sql`.
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct SbomRow {
-    pub asset: String,
-    pub purl: String,
-    pub version_: String,
+pub struct SbomRow<'a> {
+    pub asset: &'a str,
+    pub purl: &'a str,
+    pub version_: &'a str,
     pub bucket: u8,
     pub version: u64,
-    pub name: String,
-    pub ecosystem: String,
-    pub licence: String,
+    pub name: &'a str,
+    pub ecosystem: &'a str,
+    pub licence: &'a str,
     pub observed_at: i64,
 }
 
-/// The rows of an inventory; none for other observations.
-pub(super) fn inventory(observation: Observation, source: Source) -> Vec<SbomRow> {
-    let (asset, observed_at) = (observation.asset, observation.observed_at);
-    observation
-        .inventory
-        .into_iter()
-        .map(|item| SbomRow {
-            asset: asset.clone(),
-            purl: item.purl,
-            version_: item.version,
-            bucket: source.bucket,
-            // By event time: the same inventory delivered again writes the same row, an older one replaces nothing.
-            version: u64::try_from(observed_at).unwrap_or_default(),
-            name: item.name,
-            ecosystem: item.ecosystem,
-            licence: item.licence,
-            observed_at,
-        })
-        .collect()
+/// The rows of an encoded [`Observation`]'s inventory; none for other observations.
+///
+/// # Errors
+/// When the bytes are not an observation.
+pub(super) fn inventory(value: &[u8], source: Source) -> Result<impl Iterator<Item = SbomRow<'_>>, CodecError> {
+    let Observation { asset, observed_at, inventory, .. } = Observation::decode(value)?;
+    Ok(inventory.into_iter().map(move |item| SbomRow {
+        asset,
+        purl: item.purl,
+        version_: item.version,
+        bucket: source.bucket,
+        // By event time: the same inventory delivered again writes the same row, an older one replaces nothing.
+        version: u64::try_from(observed_at).unwrap_or_default(),
+        name: item.name,
+        ecosystem: item.ecosystem,
+        licence: item.licence,
+        observed_at,
+    }))
 }

@@ -181,7 +181,10 @@ impl Committer {
             Ok(written)
         });
         let written = written.inspect_err(|_| self.poisoned = true)?;
-        metrics::log_committed(written.records, written.bytes);
+        metrics::log_committed();
+        for (topic, (records, bytes)) in &written.appended {
+            metrics::log_appended(*topic, *records, *bytes);
+        }
         for (index, extent) in written.extents {
             self.extents[index] = extent;
         }

@@ -12,9 +12,9 @@ use crate::log::{
 };
 use crate::message::{Message, Output, Position};
 
-/// Most records taken from one partition before the next one gets its turn. 1024: a backlog in one partition does not
-/// starve the others of a batch, and the cost of a turn is spread over many records.
-const TURN_RECORDS: usize = 1024;
+/// Most records taken from one partition before the next one gets its turn. 4096: a backlog in one partition does not starve
+/// the others of a batch, and what belongs together (the findings of one component) mostly comes together.
+const TURN_RECORDS: usize = 4096;
 
 /// Cursors over partitions, read in turns.
 struct Cursors {

@@ -57,8 +57,8 @@ impl EmbeddedLog {
     /// the directory is in use, of a newer format, of another partition count, or damaged.
     pub fn open(directory: &Path, settings: EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, LogError> {
         settings.check().map_err(LogError::fatal)?;
-        let store = Arc::new(Store::open(directory, &settings)?);
-        let partitions = settings.partitions;
+        let (store, partitions) = Store::open(directory, &settings)?;
+        let store = Arc::new(store);
         let mut extents = Vec::with_capacity(Topic::ALL.len() * partitions as usize);
         for topic in topics_by_code() {
             for partition in 0..partitions {

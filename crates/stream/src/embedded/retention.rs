@@ -20,7 +20,7 @@ pub(super) fn expire(committer: &mut Committer) -> Result<(), LogError> {
     while expire_tombstones(&committer.store, now - committer.settings.tombstone_ms)? == SWEEP_RECORDS {}
     let consumed = committer.consumed()?;
     for topic in Topic::ALL.into_iter().filter(|topic| topic.cleanup() == Cleanup::Delete) {
-        for partition in 0..committer.settings.partitions {
+        for partition in 0..committer.tails.partitions() {
             let index = committer.tails.index(topic, partition);
             let Some(limit) = consumed.get(&index).copied() else { continue };
             while trim(committer, topic, partition, limit, now)? == SWEEP_RECORDS {}

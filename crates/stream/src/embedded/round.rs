@@ -29,8 +29,8 @@ pub(super) struct Round<'a> {
 
 /// What a round wrote, to be made visible once it is durable.
 pub(super) struct Written {
-    pub records: usize,
-    pub bytes: usize,
+    /// Records and their bytes by topic.
+    pub appended: HashMap<Topic, (usize, usize)>,
     pub extents: Vec<(usize, Extent)>,
     pub published: Vec<(usize, Topic, Vec<Message>, u64)>,
 }
@@ -108,13 +108,13 @@ impl<'a> Round<'a> {
         for (key, value) in positions {
             batch.insert(&store.positions, key, value);
         }
-        let mut written = Written { records: 0, bytes: 0, extents: Vec::new(), published: Vec::new() };
+        let mut written = Written { appended: HashMap::new(), extents: Vec::new(), published: Vec::new() };
         let mut by_partition: HashMap<usize, Vec<Message>> = HashMap::with_capacity(touched.len());
         for Encoded { topic, partition, stored, message } in records.into_iter().flatten() {
             let index = self.tails.index(topic, partition);
             let key = codec::record_key(topic, partition, message.offset);
-            written.records += 1;
-            written.bytes += stored.len();
+            let appended = written.appended.entry(topic).or_default();
+            *appended = (appended.0 + 1, appended.1 + stored.len());
             batch.insert(store.records(topic), key.to_vec(), stored);
             by_partition.entry(index).or_default().push(message);
         }

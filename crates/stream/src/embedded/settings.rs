@@ -4,13 +4,18 @@ use serde::{Deserialize, Serialize};
 use tributary_model::Topic;
 use tributary_model::time::{DAY, Millis};
 
+/// Partitions of the topics of a new directory. 4: every insert into ClickHouse makes a part of each table for each of them, and
+/// the files of small parts were a quarter of what the engine did (`perf record`, a cold load); fewer would bound the workers of a
+/// stage on a larger machine.
+pub const NEW_PARTITIONS: u32 = 4;
+
 /// How the embedded log is sized and how long it remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddedSettings {
-    /// Partitions of every topic; fixed when the directory is made. 8: fewer leaves cores idle, more makes every commit
-    /// touch more places for nothing on one machine.
-    pub partitions: u32,
+    /// Partitions of every topic; fixed when the directory is made. Absent: what the directory has, and for a new one
+    /// [`NEW_PARTITIONS`].
+    pub partitions: Option<u32>,
     /// A tombstone of a compacted topic is readable for at least so long. 7 days: a consumer that was away for a long weekend
     /// still learns of the removal; much longer keeps dead keys in every restore.
     pub tombstone_ms: Millis,
@@ -30,7 +35,7 @@ pub struct EmbeddedSettings {
 impl Default for EmbeddedSettings {
     fn default() -> Self {
         Self {
-            partitions: 8,
+            partitions: None,
             tombstone_ms: 7 * DAY,
             retention_ms: 2 * DAY,
             changes_retention_ms: 396 * DAY,
@@ -44,8 +49,8 @@ impl Default for EmbeddedSettings {
 impl EmbeddedSettings {
     /// What is wrong with them, in words for the person who wrote them.
     pub fn check(&self) -> Result<(), String> {
-        if !(1..=1024).contains(&self.partitions) {
-            return Err(format!("partitions = {}: choose 1 to 1024", self.partitions));
+        if let Some(partitions) = self.partitions.filter(|partitions| !(1..=1024).contains(partitions)) {
+            return Err(format!("partitions = {partitions}: choose 1 to 1024"));
         }
         if self.tombstone_ms < 7 * DAY {
             return Err(format!("tombstone_ms = {}: at least 7 days ({})", self.tombstone_ms, 7 * DAY));

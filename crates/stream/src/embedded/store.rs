@@ -9,7 +9,7 @@ use tributary_model::Topic;
 use tributary_model::topic::Cleanup;
 
 use super::codec::{self, Extent};
-use super::settings::EmbeddedSettings;
+use super::settings::{EmbeddedSettings, NEW_PARTITIONS};
 use crate::log::{Checkpoint, LogError};
 use crate::message::{Message, Position};
 
@@ -43,9 +43,9 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens or makes the directory. Fails if another process (or another handle of this one) has it open, if a newer
+    /// Opens or makes the directory; answers how many partitions it has. Fails if another process (or another handle of this one) has it open, if a newer
     /// version wrote it, or if it was made with another partition count.
-    pub(super) fn open(directory: &Path, settings: &EmbeddedSettings) -> Result<Self, LogError> {
+    pub(super) fn open(directory: &Path, settings: &EmbeddedSettings) -> Result<(Self, u32), LogError> {
         std::fs::create_dir_all(directory)
             .map_err(|error| LogError::fatal_from(format!("cannot make {}", directory.display()), error))?;
         check_format(directory)?;
@@ -71,24 +71,29 @@ impl Store {
             tombstones: open("tombstones")?,
             database,
         };
-        store.check_partitions(directory, settings.partitions)?;
-        Ok(store)
+        let partitions = store.partitions(directory, settings.partitions)?;
+        Ok((store, partitions))
     }
 
-    fn check_partitions(&self, directory: &Path, partitions: u32) -> Result<(), LogError> {
-        match self.extents.get(PARTITIONS).map_err(unreadable)? {
-            None => {
-                self.extents.insert(PARTITIONS, partitions.to_be_bytes().to_vec()).map_err(unwritable)?;
-                self.database.persist(fjall::PersistMode::SyncAll).map_err(unwritable)
-            }
-            Some(stored) if stored.as_ref() == partitions.to_be_bytes() => Ok(()),
-            Some(stored) => {
-                let made = <[u8; 4]>::try_from(stored.as_ref()).map_or(0, u32::from_be_bytes);
-                Err(LogError::fatal(format!(
-                    "{} was made with {made} partitions, not {partitions}: set partitions = {made}, or start a new directory",
-                    directory.display()
-                )))
-            }
+    /// The partitions of the directory, if they are those that are wanted; of a new one they are fixed here.
+    fn partitions(&self, directory: &Path, wanted: Option<u32>) -> Result<u32, LogError> {
+        let Some(stored) = self.extents.get(PARTITIONS).map_err(unreadable)? else {
+            let partitions = wanted.unwrap_or(NEW_PARTITIONS);
+            self.extents.insert(PARTITIONS, partitions.to_be_bytes().to_vec()).map_err(unwritable)?;
+            self.database.persist(fjall::PersistMode::SyncAll).map_err(unwritable)?;
+            return Ok(partitions);
+        };
+        let made = <[u8; 4]>::try_from(stored.as_ref()).map_or(0, u32::from_be_bytes);
+        match wanted {
+            _ if made == 0 => Err(LogError::fatal(format!(
+                "{} does not say how many partitions it has; restore the directory",
+                directory.display()
+            ))),
+            Some(wanted) if wanted != made => Err(LogError::fatal(format!(
+                "{} was made with {made} partitions, not {wanted}: set partitions = {made}, or start a new directory",
+                directory.display()
+            ))),
+            _ => Ok(made),
         }
     }
 

@@ -92,6 +92,11 @@ impl Tails {
         self.published.load(Ordering::SeqCst)
     }
 
+    /// Partitions of every topic.
+    pub(super) fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
     /// Where a partition is among all.
     pub(super) fn index(&self, topic: Topic, partition: u32) -> usize {
         topic.code() as usize * self.partitions as usize + partition as usize

@@ -32,7 +32,7 @@ impl Bed {
 
     fn reopen(&mut self) {
         self.log = None;
-        let settings = EmbeddedSettings { partitions: 4, ..EmbeddedSettings::default() };
+        let settings = EmbeddedSettings { partitions: Some(4), ..EmbeddedSettings::default() };
         let clock = Arc::new(self.clock.clone());
         self.log = Some(EmbeddedLog::open(self.directory.path(), settings, clock).unwrap());
     }

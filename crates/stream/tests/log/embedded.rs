@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tributary_model::Topic;
 use tributary_stream::clock::ManualClock;
-use tributary_stream::log::{Budget, Checkpoint, Polled, Start, Transaction};
+use tributary_stream::log::{Budget, Checkpoint, Log, Polled, Start, Transaction};
 use tributary_stream::{EmbeddedLog, EmbeddedSettings, Position};
 
 use crate::suite::{append, budget, drain, read, record, started, worker};
@@ -27,7 +27,7 @@ fn a_newer_format_and_another_partition_count_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(0));
     drop(open(directory.path(), &clock).unwrap());
-    let settings = EmbeddedSettings { partitions: 5, ..EmbeddedSettings::default() };
+    let settings = EmbeddedSettings { partitions: Some(5), ..EmbeddedSettings::default() };
     let refused = EmbeddedLog::open(directory.path(), settings, clock.clone()).err().unwrap().to_string();
     assert!(refused.contains("made with 4 partitions"), "{refused}");
     let file = directory.path().join("tributary-log-format");
@@ -39,9 +39,22 @@ fn a_newer_format_and_another_partition_count_are_refused() {
 }
 
 #[test]
+fn partitions_that_are_not_asked_for_are_those_of_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = |partitions| {
+        let settings = EmbeddedSettings { partitions, ..EmbeddedSettings::default() };
+        EmbeddedLog::open(directory.path(), settings, Arc::new(ManualClock::at(0)))
+            .map(|log| log.partitions(Topic::Risks))
+    };
+    assert_eq!(opened(Some(3)).unwrap(), 3);
+    assert_eq!(opened(None).unwrap(), 3);
+    assert!(opened(Some(4)).is_err());
+}
+
+#[test]
 fn settings_are_checked_before_anything_is_opened() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = EmbeddedSettings { partitions: 0, ..EmbeddedSettings::default() };
+    let settings = EmbeddedSettings { partitions: Some(0), ..EmbeddedSettings::default() };
     assert!(EmbeddedLog::open(directory.path(), settings, Arc::new(ManualClock::at(0))).is_err());
     let settings = EmbeddedSettings { tombstone_ms: 1, ..EmbeddedSettings::default() };
     assert!(EmbeddedLog::open(directory.path(), settings, Arc::new(ManualClock::at(0))).is_err());

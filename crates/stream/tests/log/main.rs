@@ -39,7 +39,7 @@ pub(crate) struct Embedded {
 
 pub(crate) fn open(directory: &Path, clock: &ManualClock) -> Result<EmbeddedLog, tributary_stream::LogError> {
     // A tail of 64 KiB, so that the suite reads from memory and from disk.
-    let settings = EmbeddedSettings { partitions: 4, tail_bytes: 64 << 10, ..EmbeddedSettings::default() };
+    let settings = EmbeddedSettings { partitions: Some(4), tail_bytes: 64 << 10, ..EmbeddedSettings::default() };
     EmbeddedLog::open(directory, settings, Arc::new(clock.clone()))
 }
 
