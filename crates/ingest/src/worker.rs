@@ -81,6 +81,8 @@ impl Shared {
 pub struct IngestWorker {
     shared: Shared,
     worker: Box<dyn Worker>,
+    /// Assigned, and not yet started: the log could not.
+    unstarted: Vec<u32>,
 }
 
 impl IngestWorker {
@@ -90,7 +92,7 @@ impl IngestWorker {
     /// As [`Log::worker`].
     pub fn new(log: &dyn Log, shared: Shared, slot: u32, slots: u32) -> Result<Self, LogError> {
         let subscription = Subscription { group: GROUP.to_owned(), topics: Topic::RAW.to_vec(), slot, slots };
-        Ok(Self { shared, worker: log.worker(&subscription)? })
+        Ok(Self { shared, worker: log.worker(&subscription)?, unstarted: Vec::new() })
     }
 
     /// Rings this worker out of its wait: after setting the stop flag.
@@ -127,11 +129,18 @@ impl IngestWorker {
         let messages = match self.worker.poll(budget)? {
             Polled::Batch(messages) => messages,
             Polled::Assigned(partitions) => {
-                self.worker.start(&partitions)?;
-                return Ok(0);
+                self.unstarted.extend(partitions);
+                Vec::new()
             }
-            Polled::Revoked(_) => return Ok(0),
+            Polled::Revoked(partitions) => {
+                self.unstarted.retain(|partition| !partitions.contains(partition));
+                Vec::new()
+            }
         };
+        if !self.unstarted.is_empty() && messages.is_empty() {
+            self.worker.start(&self.unstarted)?;
+            self.unstarted.clear();
+        }
         match self.process(&messages) {
             Ok(()) => Ok(messages.len()),
             // Nothing of the open transaction happened: the same records come again.

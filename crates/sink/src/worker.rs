@@ -71,21 +71,32 @@ impl Sink {
         let mut worker = self.log.worker(&subscription)?;
         let waker = worker.waker();
         let budget = Budget { records: self.limits.rows, bytes: self.limits.bytes, wait: self.limits.age };
+        // Assigned, and not yet started: the log could not.
+        let mut unstarted: Vec<u32> = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {
             let messages = match worker.poll(budget) {
                 Ok(Polled::Batch(messages)) => messages,
                 Ok(Polled::Assigned(partitions)) => {
-                    worker.start(&partitions)?;
-                    continue;
+                    unstarted.extend(partitions);
+                    Vec::new()
                 }
-                Ok(Polled::Revoked(_)) => continue,
-                Err(LogError::Retry { .. }) => {
+                Ok(Polled::Revoked(partitions)) => {
+                    unstarted.retain(|partition| !partitions.contains(partition));
+                    Vec::new()
+                }
+                Err(error) => {
+                    weather(error)?;
                     waker.wait(RETRY_PAUSE_MIN);
                     continue;
                 }
-                Err(error) => return Err(error.into()),
             };
             if messages.is_empty() {
+                if !unstarted.is_empty() {
+                    match worker.start(&unstarted) {
+                        Ok(()) => unstarted.clear(),
+                        Err(error) => weather(error)?,
+                    }
+                }
                 continue;
             }
             // A small batch means light load: let the next one gather for the age limit instead of writing tiny parts.
@@ -112,7 +123,7 @@ impl Sink {
         match worker.commit(transaction) {
             Ok(()) => Ok(()),
             // The rows are there; they come again and replace themselves.
-            Err(LogError::Abort { .. } | LogError::Retry { .. }) => Ok(worker.rewind()?),
+            Err(LogError::Abort { .. } | LogError::Retry { .. }) => worker.rewind().or_else(weather),
             Err(error) => Err(error.into()),
         }
     }
@@ -190,6 +201,17 @@ impl Sink {
                 Err(refused) => return Err(SinkError::Refused(refused)),
             }
         }
+    }
+}
+
+/// What passes by itself is waited out: the worker goes on from its committed positions.
+fn weather(error: LogError) -> Result<(), SinkError> {
+    match error {
+        LogError::Abort { what, .. } | LogError::Retry { what, .. } => {
+            tracing::warn!(what, "the sink waits for its log");
+            Ok(())
+        }
+        error @ LogError::Fatal { .. } => Err(error.into()),
     }
 }
 

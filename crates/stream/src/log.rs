@@ -1,6 +1,7 @@
 //! The log as its users see it: one set of promises, kept by the embedded log, the simulated log and Kafka.
 //! Object-safe on purpose: a call is per batch, so dynamic dispatch costs nothing and wiring stays plain.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,6 +146,18 @@ pub struct Read {
     pub at_end: bool,
 }
 
+/// How far a group is behind in one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lag {
+    /// Topic.
+    pub topic: Topic,
+    /// Partition.
+    pub partition: u32,
+    /// Offsets between what is committed and the end. 0 means that nothing is left to process; above 0 it is at least the
+    /// number of records, because offsets are not dense.
+    pub behind: u64,
+}
+
 /// An ordered, durable, partitioned log of records.
 ///
 /// # What every implementation promises
@@ -188,6 +201,20 @@ pub trait Log: Send + Sync {
 
     /// What a group has committed; partitions without a commit are absent.
     fn committed(&self, group: &str) -> Result<Vec<Checkpoint>, LogError>;
+
+    /// How far a group is behind in every partition of these topics. It comes to 0 when the group has nothing left to
+    /// process, also where a partition ends in what no reader is given.
+    fn lag(&self, group: &str, topics: &[Topic]) -> Result<Vec<Lag>, LogError> {
+        // Positions first: what is appended in between counts as lag, never as progress.
+        let committed = self.committed(group)?;
+        let done: BTreeMap<(Topic, u32), u64> =
+            committed.iter().map(|Checkpoint { position: p, .. }| ((p.topic, p.partition), p.next)).collect();
+        let lag = |end: Position| {
+            let done = done.get(&(end.topic, end.partition)).copied().unwrap_or(0);
+            Lag { topic: end.topic, partition: end.partition, behind: end.next.saturating_sub(done) }
+        };
+        Ok(self.ends(topics)?.into_iter().map(lag).collect())
+    }
 }
 
 /// One worker of a consumer group; owned by one thread.
@@ -206,7 +233,8 @@ pub trait Worker: Send {
     /// Commits outputs and positions together.
     fn commit(&mut self, transaction: Transaction) -> Result<(), LogError>;
 
-    /// Goes back to the committed positions of all started partitions.
+    /// Goes back to the committed positions of all started partitions. If that fails for now, the next poll does it before it
+    /// answers anything: nothing that was rolled back is skipped.
     fn rewind(&mut self) -> Result<(), LogError>;
 
     /// Rings this worker out of a waiting poll, from any thread.

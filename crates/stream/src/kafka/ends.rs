@@ -38,12 +38,17 @@ impl Ends {
 
     /// One past the last record that readers of committed records can reach, in the order of the places.
     pub(super) fn committed(&self, names: &Names, places: &[(Topic, u32)]) -> Result<Vec<u64>, LogError> {
-        ask(&self.committed, names, places)
+        ask(&self.committed, names, places, Offset::End)
+    }
+
+    /// The oldest record that is still there, or where the next one will be.
+    pub(super) fn low(&self, names: &Names, places: &[(Topic, u32)]) -> Result<Vec<u64>, LogError> {
+        ask(&self.high, names, places, Offset::Beginning)
     }
 
     /// One past the last record, committed or not.
     pub(super) fn high(&self, names: &Names, places: &[(Topic, u32)]) -> Result<Vec<u64>, LogError> {
-        ask(&self.high, names, places)
+        ask(&self.high, names, places, Offset::End)
     }
 
     /// Waits until readers of committed records can reach these ends: until every transaction that was open is decided.
@@ -71,14 +76,14 @@ impl Ends {
     }
 }
 
-fn ask(asker: &Mutex<Asker>, names: &Names, places: &[(Topic, u32)]) -> Result<Vec<u64>, LogError> {
+fn ask(asker: &Mutex<Asker>, names: &Names, places: &[(Topic, u32)], which: Offset) -> Result<Vec<u64>, LogError> {
     if places.is_empty() {
         return Ok(Vec::new());
     }
     let asker = super::lock(asker);
     // Nobody else takes what this client has to say.
     while asker.poll(Duration::ZERO).is_some() {}
-    let list = names.list(places.iter().map(|place| (*place, Offset::End)))?;
+    let list = names.list(places.iter().map(|place| (*place, which)))?;
     let answer = asker.offsets_for_times(list, PATIENCE).map_err(here("cannot ask for the ends of partitions"))?;
     let mut ends = Vec::with_capacity(places.len());
     for (topic, partition) in places {

@@ -15,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::{Offset, TopicPartitionList};
 use tributary_model::Topic;
 
-use crate::log::{Checkpoint, Log, LogError, Producer, Reader, Start, Subscription, Worker};
+use crate::log::{Checkpoint, Lag, Log, LogError, Producer, Reader, Start, Subscription, Worker};
 use crate::message::Position;
 
 mod admin;
@@ -38,7 +38,7 @@ pub use settings::KafkaSettings;
 pub use topics::{Step, TopicSettings, TopicState, plan};
 
 use appender::Appender;
-use client::PATIENCE;
+use client::{Asker, PATIENCE};
 use ends::Ends;
 use error::here;
 use names::Names;
@@ -57,6 +57,9 @@ pub struct KafkaLog {
     cluster: Arc<Cluster>,
     /// Made when first wanted; another one when it ended.
     appender: Arc<Mutex<Option<Arc<Appender>>>>,
+    /// Who asks for the positions of a group, by group: a client costs a connection and a thread, and lag is asked for
+    /// every few seconds.
+    askers: Arc<Mutex<BTreeMap<String, Asker>>>,
 }
 
 /// What every handle needs.
@@ -86,7 +89,7 @@ impl KafkaLog {
             )));
         }
         let cluster = Arc::new(Cluster { settings, names, ends, partitions });
-        Ok(Self { cluster, appender: Arc::default() })
+        Ok(Self { cluster, appender: Arc::default(), askers: Arc::default() })
     }
 }
 
@@ -178,6 +181,42 @@ impl Log for KafkaLog {
         let config = client::consumer(&self.cluster.settings, &self.cluster.names.group(group));
         let places = self.cluster.places(self.cluster.partitions.keys().copied());
         self.cluster.committed(&client::asker(&config)?, &places).map(worker::checkpoints)
+    }
+
+    /// Workers commit past what no reader is given, so the end is reached; and what retention took away is nobody's work
+    /// any more. Commits that are under way do not count yet, and are not waited for.
+    fn lag(&self, group: &str, topics: &[Topic]) -> Result<Vec<Lag>, LogError> {
+        let places = self.cluster.places(topics.iter().copied());
+        let standing = {
+            let mut askers = lock(&self.askers);
+            if !askers.contains_key(group) {
+                let mut config = client::consumer(&self.cluster.settings, &self.cluster.names.group(group));
+                config.set("isolation.level", "read_uncommitted");
+                askers.insert(group.to_owned(), client::asker(&config)?);
+            }
+            let asker = askers.get(group).ok_or_else(|| LogError::retry("no client to ask for positions"))?;
+            // Nobody else takes what this client has to say.
+            while asker.poll(Duration::ZERO).is_some() {}
+            self.cluster.committed(asker, &places)?
+        };
+        let ends = self.cluster.ends.committed(&self.cluster.names, &places)?;
+        let behind =
+            |(place, end): (&(Topic, u32), &u64)| end - standing.get(place).map_or(0, |(next, _)| *next).min(*end);
+        let mut lags: Vec<Lag> = places
+            .iter()
+            .zip(&ends)
+            .map(|(place, end)| Lag { topic: place.0, partition: place.1, behind: behind((place, end)) })
+            .collect();
+        let uncommitted: Vec<(Topic, u32)> =
+            lags.iter().filter(|lag| lag.behind > 0).map(|lag| (lag.topic, lag.partition)).collect();
+        let lows = self.cluster.ends.low(&self.cluster.names, &uncommitted)?;
+        let lows: BTreeMap<_, _> = uncommitted.into_iter().zip(lows).collect();
+        for (lag, end) in lags.iter_mut().zip(ends) {
+            if let Some(low) = lows.get(&(lag.topic, lag.partition)) {
+                lag.behind = lag.behind.min(end.saturating_sub(*low));
+            }
+        }
+        Ok(lags)
     }
 }
 

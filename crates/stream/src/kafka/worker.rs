@@ -29,6 +29,10 @@ use crate::message::{Message, Position};
 /// Longest wait between two looks at the client, in which it serves its callbacks.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often a worker that has nothing to do looks whether its committed positions stand before markers only. 1 s: lag comes
+/// to 0 that soon after the last record, and a busy worker never spends a transaction on it.
+const ENDS_EVERY: Duration = Duration::from_secs(1);
+
 /// A worker's handle.
 pub(super) struct KafkaWorker {
     cluster: Arc<Cluster>,
@@ -40,7 +44,17 @@ pub(super) struct KafkaWorker {
     owned: BTreeMap<u32, bool>,
     /// Between being taken away and being dealt out again.
     is_moving: bool,
+    /// What the group decided and is not taken over yet.
+    changes: VecDeque<Change>,
     standing: Standing,
+    /// Past the last record that the caller was given.
+    delivered: BTreeMap<(Topic, u32), u64>,
+    /// Where there is nothing for a reader: from a committed position up to where reading goes on.
+    barren: BTreeMap<(Topic, u32), (u64, u64)>,
+    /// When something was last committed, or looked for.
+    ends_seen: Instant,
+    /// Going back failed: nothing is read before it is done.
+    is_rewinding: bool,
     sequence: u64,
     news: VecDeque<Polled>,
     waker: Waker,
@@ -82,7 +96,12 @@ impl KafkaWorker {
             transactor,
             owned: BTreeMap::new(),
             is_moving: false,
+            changes: VecDeque::new(),
             standing: Standing::new(),
+            delivered: BTreeMap::new(),
+            barren: BTreeMap::new(),
+            ends_seen: Instant::now(),
+            is_rewinding: false,
             sequence: 0,
             news: VecDeque::new(),
             waker,
@@ -99,17 +118,24 @@ impl KafkaWorker {
         self.topics.iter().map(move |topic| (*topic, partition))
     }
 
-    /// Takes over what the group decided.
+    /// Takes over what the group decided. What fails is tried again at the next poll: the group does not say it twice.
     fn take_changes(&mut self) -> Result<(), LogError> {
-        for change in self.consumer.context().take() {
+        self.changes.extend(self.consumer.context().take());
+        while let Some(change) = self.changes.pop_front() {
             match change {
                 Change::Failed(what) => return Err(LogError::fatal(what)),
-                Change::Taken { lost: false } => self.is_moving = true,
-                Change::Taken { lost: true } => {
+                Change::Taken { lost } => {
                     self.is_moving = true;
-                    self.revoke(|_| true);
+                    if lost {
+                        self.revoke(|_| true);
+                    }
                 }
-                Change::Given(partitions) => self.take_over(partitions)?,
+                Change::Given(partitions) => {
+                    if let Err(error) = self.take_over(&partitions) {
+                        self.changes.push_front(Change::Given(partitions));
+                        return Err(error);
+                    }
+                }
             }
         }
         Ok(())
@@ -119,12 +145,13 @@ impl KafkaWorker {
         let gone: Vec<u32> = self.owned.keys().copied().filter(|partition| which(*partition)).collect();
         self.owned.retain(|partition, _| !gone.contains(partition));
         self.standing.retain(|(_, partition), _| !gone.contains(partition));
+        self.barren.retain(|(_, partition), _| !gone.contains(partition));
         if !gone.is_empty() {
             self.news.push_back(Polled::Revoked(gone));
         }
     }
 
-    fn take_over(&mut self, partitions: BTreeSet<u32>) -> Result<(), LogError> {
+    fn take_over(&mut self, partitions: &BTreeSet<u32>) -> Result<(), LogError> {
         let back = self.owned.keys().copied().filter(|partition| partitions.contains(partition));
         let back = self.ask_standing(back.collect::<Vec<_>>().into_iter())?;
         let of = |standing: &Standing, partition: u32| -> Standing {
@@ -144,15 +171,23 @@ impl KafkaWorker {
             .collect();
         self.revoke(|partition| !kept.contains(&partition));
         self.is_moving = false;
-        let fresh: Vec<u32> = partitions.into_iter().filter(|partition| !kept.contains(partition)).collect();
+        let fresh: Vec<u32> = partitions.difference(&kept).copied().collect();
         self.owned.extend(fresh.iter().map(|partition| (*partition, false)));
         tracing::info!(member = self.member, kept = kept.len(), fresh = fresh.len(), "partitions were dealt out");
         self.news.push_back(Polled::Assigned(fresh));
-        self.deliver(kept.into_iter().collect())
+        match self.deliver(kept.into_iter().collect()) {
+            // The rest is taken over: only the reading has to be set going, before the next poll.
+            Err(LogError::Abort { what, .. } | LogError::Retry { what, .. }) => {
+                tracing::warn!(member = self.member, what, "reading goes on a little later");
+                self.is_rewinding = true;
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Lets the records of these partitions come, from the committed positions on.
-    fn deliver(&self, partitions: Vec<u32>) -> Result<(), LogError> {
+    fn deliver(&mut self, partitions: Vec<u32>) -> Result<(), LogError> {
         let places: Vec<_> = partitions.into_iter().flat_map(|partition| self.places_of(partition)).collect();
         if places.is_empty() {
             return Ok(());
@@ -162,13 +197,69 @@ impl KafkaWorker {
         self.consumer.resume(&list).map_err(here("cannot go on reading"))
     }
 
-    fn go_back(&self, places: &[(Topic, u32)]) -> Result<(), LogError> {
+    fn go_back(&mut self, places: &[(Topic, u32)]) -> Result<(), LogError> {
+        for place in places {
+            self.delivered.remove(place);
+        }
         let from = |place: &(Topic, u32)| match self.standing.get(place) {
             Some((next, _)) => Offset::Offset(*next as i64),
             None => Offset::Beginning,
         };
         let to: Vec<_> = places.iter().map(|place| (*place, from(place))).collect();
         seek(&self.consumer, &self.cluster.names, &to)
+    }
+
+    /// Commits positions past what no reader is given (markers of transactions, records of aborted ones), so that a group that
+    /// is done with everything stands at the ends, for every tool that looks at it. The client's position passes
+    /// them; a place counts only if all that the caller was given of it is committed.
+    fn commit_ends(&mut self) -> Result<(), LogError> {
+        if self.ends_seen.elapsed() < ENDS_EVERY {
+            return Ok(());
+        }
+        self.ends_seen = Instant::now();
+        let reached = self.consumer.position().map_err(here("cannot ask for positions"))?;
+        let mut checkpoints = Vec::new();
+        for element in reached.elements() {
+            let (Some(topic), Offset::Offset(at)) = (self.cluster.names.parse(element.topic()), element.offset())
+            else {
+                continue;
+            };
+            let (at, place) = (at as u64, (topic, element.partition() as u32));
+            let is_started = self.owned.get(&place.1).copied().unwrap_or(false);
+            let (next, note) = match self.standing.get(&place) {
+                Some((next, text)) => (*next, mark::note(text)),
+                None => (0, bytes::Bytes::new()),
+            };
+            if is_started && at > next && self.delivered.get(&place).is_none_or(|given| *given <= next) {
+                let from = self.barren.get(&place).filter(|(_, to)| *to == next).map_or(next, |(from, _)| *from);
+                self.barren.insert(place, (from, at));
+                checkpoints.push(Checkpoint { position: Position { topic, partition: place.1, next: at }, note });
+            }
+        }
+        match self.commit(Transaction { outputs: Vec::new(), checkpoints }) {
+            Err(LogError::Abort { what, .. } | LogError::Retry { what, .. }) => {
+                tracing::debug!(member = self.member, what, "the ends are committed later");
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// A position as it is written: past what is known to hold nothing.
+    fn past_barren(&self, position: Position) -> u64 {
+        match self.barren.get(&(position.topic, position.partition)) {
+            Some((from, to)) if (*from..*to).contains(&position.next) => *to,
+            _ => position.next,
+        }
+    }
+
+    /// Remembers how far the caller was given records.
+    fn give(&mut self, messages: &[Message]) {
+        for run in messages.chunk_by(|a, b| (a.topic, a.partition) == (b.topic, b.partition)) {
+            if let Some(last) = run.last() {
+                self.delivered.insert((last.topic, last.partition), last.offset + 1);
+            }
+        }
     }
 
     /// Records that the client has or gets in time; none if the group decided something meanwhile.
@@ -213,7 +304,10 @@ impl KafkaWorker {
         if checkpoints.is_empty() {
             return Some(LogError::fatal("a transaction without positions cannot be fenced; name those it touched"));
         }
-        if self.is_moving || !self.news.is_empty() {
+        if self.is_rewinding {
+            return Some(LogError::abort("records are read again"));
+        }
+        if self.is_moving || !self.changes.is_empty() || !self.news.is_empty() {
             return Some(LogError::abort("partitions are being dealt out"));
         }
         let foreign = checkpoints.iter().find(|checkpoint| !self.owned.contains_key(&checkpoint.position.partition));
@@ -229,9 +323,19 @@ impl Worker for KafkaWorker {
         if let Some(news) = self.news.pop_front() {
             return Ok(news);
         }
+        if self.is_rewinding {
+            self.rewind()?;
+        }
         let messages = self.take_records(budget)?;
         self.take_changes()?;
-        Ok(self.news.pop_front().unwrap_or(Polled::Batch(messages)))
+        if let Some(news) = self.news.pop_front() {
+            return Ok(news);
+        }
+        self.give(&messages);
+        if messages.is_empty() && !self.is_moving && self.changes.is_empty() {
+            self.commit_ends()?;
+        }
+        Ok(Polled::Batch(messages))
     }
 
     fn committed(&self, partitions: &[u32]) -> Result<Vec<Checkpoint>, LogError> {
@@ -265,13 +369,14 @@ impl Worker for KafkaWorker {
         let mut written = Standing::new();
         for Checkpoint { position, note } in &checkpoints {
             let text = mark::encode(&self.member, self.sequence, note);
-            written.insert((position.topic, position.partition), (position.next, text));
+            written.insert((position.topic, position.partition), (self.past_barren(*position), text));
         }
         let list = self.cluster.standing_list(&written)?;
         // Fetched for every transaction: it says which generation of the group this worker still belongs to.
         let member = self.consumer.group_metadata().ok_or_else(|| LogError::abort("not a member of the group"))?;
         self.transactor.transact(&outputs, Some(&Offsets { list, member }))?;
         self.standing.extend(written);
+        self.ends_seen = Instant::now();
         Ok(())
     }
 
@@ -280,8 +385,12 @@ impl Worker for KafkaWorker {
             return Ok(());
         }
         let started = self.owned.iter().filter(|(_, is_started)| **is_started).map(|(partition, _)| *partition);
-        let places: Vec<_> = started.flat_map(|partition| self.places_of(partition)).collect();
-        self.go_back(&places)
+        let started: Vec<u32> = started.collect();
+        // Whoever asked may not ask again: reading on from where it failed would skip what was rolled back.
+        self.is_rewinding = true;
+        self.deliver(started)?;
+        self.is_rewinding = false;
+        Ok(())
     }
 
     fn waker(&self) -> Waker {

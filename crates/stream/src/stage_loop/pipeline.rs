@@ -65,22 +65,9 @@ pub struct Pipeline {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Records that a group has yet to process: ends minus committed positions, summed over these topics.
+/// How far a group is behind, summed over these topics; see [`Log::lag`].
 pub fn lag(log: &dyn Log, group: &str, topics: &[Topic]) -> Result<u64, LogError> {
-    // Positions first: what is appended in between counts as lag, never as progress.
-    let committed = log.committed(group)?;
-    let ends = log.ends(topics)?;
-    Ok(ends
-        .iter()
-        .map(|end| {
-            let done = committed
-                .iter()
-                .map(|checkpoint| checkpoint.position)
-                .find(|position| position.topic == end.topic && position.partition == end.partition)
-                .map_or(0, |position| position.next);
-            end.next.saturating_sub(done)
-        })
-        .sum())
+    Ok(log.lag(group, topics)?.iter().map(|lag| lag.behind).sum())
 }
 
 impl Pipeline {

@@ -11,13 +11,13 @@ use tributary_model::topic::Cleanup;
 use tributary_stream::kafka::{
     KafkaSettings, Step, TopicSettings, TopicSpec, configure_topics, create_topics, plan, topic_states,
 };
-use tributary_stream::log::{Log, LogError, Subscription};
+use tributary_stream::log::{Log, LogError, Polled, Subscription};
 use tributary_stream::{KafkaLog, Message};
 
 use crate::LogFactory;
 use crate::broker::{self, SUITE};
 use crate::rebalance::wait_until;
-use crate::suite::{append, drain, is_drained, read, record, started};
+use crate::suite::{append, budget, commit, drain, is_drained, read, record, started, wait_without_lag};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const TOMBSTONE_DAYS: i64 = 7;
@@ -204,4 +204,29 @@ fn an_end_waits_for_what_is_undecided() {
     factory.close_segments(&[Topic::Changes]);
     open.commit_transaction(PATIENCE).unwrap();
     assert_eq!(reading.join().unwrap(), 4 + 1);
+}
+
+/// Neither markers nor records of aborted transactions keep a group behind, also where it never was given a record; and what
+/// it was given and did not commit is not passed.
+#[test]
+fn what_no_reader_is_given_is_no_lag_and_what_is_not_committed_is() {
+    let factory = Kafka::new();
+    let log = factory.log();
+    let mut worker = started(&log, "g");
+    factory.close_segments(&[Topic::Observations]);
+    wait_without_lag(&log, worker.as_mut(), "g");
+    append(&log, vec![record(Topic::Observations, "k", "1"), record(Topic::Observations, "k", "2")]);
+    let messages = drain(worker.as_mut(), 2);
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < deadline {
+        let polled = worker.poll(budget(1)).unwrap();
+        assert_eq!(polled, Polled::Batch(Vec::new()));
+    }
+    assert!(log.lag("g", &[Topic::Observations]).unwrap().iter().any(|lag| lag.behind >= 2));
+    worker.rewind().unwrap();
+    assert_eq!(drain(worker.as_mut(), 2), messages, "they come again");
+    commit(worker.as_mut(), Vec::new(), &messages).unwrap();
+    factory.close_segments(&[Topic::Observations]);
+    wait_without_lag(&log, worker.as_mut(), "g");
+    assert!(is_drained(&log, worker.as_mut()));
 }

@@ -125,6 +125,7 @@ macro_rules! every_property {
             budgets_bound_a_batch_but_never_starve,
             partitions_are_dealt_out_once,
             records_without_a_start_are_not_delivered,
+            lag_says_where_and_comes_to_nothing,
         );
     };
 }

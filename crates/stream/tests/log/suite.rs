@@ -131,7 +131,7 @@ fn checkpoints(messages: &[Message]) -> Vec<Checkpoint> {
     next.into_iter().map(|entry| Checkpoint { position: position(entry), note: Bytes::from_static(b"note") }).collect()
 }
 
-fn commit(worker: &mut dyn Worker, outputs: Vec<Output>, consumed: &[Message]) -> Result<(), LogError> {
+pub(crate) fn commit(worker: &mut dyn Worker, outputs: Vec<Output>, consumed: &[Message]) -> Result<(), LogError> {
     worker.commit(Transaction { outputs, checkpoints: checkpoints(consumed) })
 }
 
@@ -435,4 +435,44 @@ pub(crate) fn records_without_a_start_are_not_delivered(factory: impl LogFactory
     assert!(first.iter().all(|message| message.partition == partitions[0]));
     worker.start(&partitions[1..]).unwrap();
     drain(worker.as_mut(), 40 - mine);
+}
+
+/// Turns an idle worker until its group is behind by nothing.
+pub(crate) fn wait_without_lag(log: &Arc<dyn Log>, worker: &mut dyn Worker, group: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while log.lag(group, &[IN]).unwrap().iter().any(|lag| lag.behind > 0) {
+        let polled = worker.poll(Budget { wait: Duration::from_millis(50), ..budget(7) }).unwrap();
+        assert_eq!(polled, Polled::Batch(Vec::new()));
+        assert!(Instant::now() < deadline, "{:?}", log.lag(group, &[IN]).unwrap());
+    }
+}
+
+pub(crate) fn lag_says_where_and_comes_to_nothing(factory: impl LogFactory) {
+    let log = factory.log();
+    let ends = append(&log, vec![record(IN, "k", "1"), record(IN, "k", "2"), record(IN, "k", "3")]);
+    let behind = |log: &Arc<dyn Log>| -> Vec<(u32, u64)> {
+        let lags = log.lag("g", &[IN]).unwrap();
+        assert_eq!(lags.len(), 4, "one a partition");
+        let some = lags.iter().filter(|lag| lag.behind > 0);
+        some.map(|lag| (lag.partition, lag.behind)).collect()
+    };
+    let [(partition, all)] = behind(&log)[..] else { panic!("{:?}", behind(&log)) };
+    assert_eq!(partition, ends[0].partition);
+    assert!(all >= 3, "{all}");
+    let mut worker = started(&log, "g");
+    let messages = drain(worker.as_mut(), 3);
+    commit(worker.as_mut(), Vec::new(), &messages[..2]).unwrap();
+    let left = behind(&log)[0].1;
+    assert!((1..all).contains(&left), "{left} of {all}");
+    commit(worker.as_mut(), Vec::new(), &messages[2..]).unwrap();
+    let notes_before: Vec<_> = log.committed("g").unwrap().into_iter().map(|checkpoint| checkpoint.note).collect();
+    wait_without_lag(&log, worker.as_mut(), "g");
+    let notes = log.committed("g").unwrap().into_iter().map(|checkpoint| checkpoint.note);
+    assert_eq!(notes.collect::<Vec<_>>(), notes_before, "the note stays");
+    append(&log, vec![record(IN, "k", "4")]);
+    assert!(behind(&log)[0].1 >= 1);
+    let messages = drain(worker.as_mut(), 1);
+    assert!(behind(&log)[0].1 >= 1, "what came is not done");
+    commit(worker.as_mut(), Vec::new(), &messages).unwrap();
+    wait_without_lag(&log, worker.as_mut(), "g");
 }
