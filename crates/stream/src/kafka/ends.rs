@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tributary_model::Topic;
 
 use super::client::{self, Asker, PATIENCE};
@@ -19,6 +20,11 @@ use crate::log::LogError;
 
 /// Pause between two looks. 2 ms: about what a marker takes.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// How long leaders are looked for. 10 s: a partition finds a new one within a broker's session of 9 s.
+const LEADERS_WAIT: Duration = Duration::from_secs(10);
+/// Pause between two looks for them.
+const LEADERS_PAUSE: Duration = Duration::from_millis(50);
 
 /// Asks for ends.
 pub(super) struct Ends {
@@ -76,6 +82,8 @@ impl Ends {
     }
 }
 
+/// Asks until who leads the partitions is known. A query goes to the leader that the client knows, and a query that is refused
+/// does not make it look again, as a fetch would: it would be refused until the next refresh, a minute later.
 fn ask(asker: &Mutex<Asker>, names: &Names, places: &[(Topic, u32)], which: Offset) -> Result<Vec<u64>, LogError> {
     if places.is_empty() {
         return Ok(Vec::new());
@@ -83,16 +91,54 @@ fn ask(asker: &Mutex<Asker>, names: &Names, places: &[(Topic, u32)], which: Offs
     let asker = super::lock(asker);
     // Nobody else takes what this client has to say.
     while asker.poll(Duration::ZERO).is_some() {}
-    let list = names.list(places.iter().map(|place| (*place, which)))?;
-    let answer = asker.offsets_for_times(list, PATIENCE).map_err(here("cannot ask for the ends of partitions"))?;
+    let deadline = Instant::now() + LEADERS_WAIT;
+    loop {
+        match ask_once(&asker, names, places, which) {
+            Err(Refused::OldLeader(_)) if Instant::now() < deadline => {
+                asker.fetch_metadata(None, PATIENCE).map_err(here("cannot ask for the leaders of partitions"))?;
+                std::thread::sleep(LEADERS_PAUSE);
+            }
+            Err(Refused::OldLeader(error) | Refused::Other(error)) => return Err(error),
+            Ok(ends) => return Ok(ends),
+        }
+    }
+}
+
+/// Why a query was not answered.
+enum Refused {
+    /// The client asked a broker that does not lead the partition any more, or does so in a later epoch.
+    OldLeader(LogError),
+    Other(LogError),
+}
+
+fn refused(what: String) -> impl FnOnce(KafkaError) -> Refused {
+    move |error| match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::FencedLeaderEpoch
+            | RDKafkaErrorCode::UnknownLeaderEpoch
+            | RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable,
+        ) => Refused::OldLeader(here(what)(error)),
+        _ => Refused::Other(here(what)(error)),
+    }
+}
+
+fn ask_once(asker: &Asker, names: &Names, places: &[(Topic, u32)], which: Offset) -> Result<Vec<u64>, Refused> {
+    let list = names.list(places.iter().map(|place| (*place, which))).map_err(Refused::Other)?;
+    let answer = asker.offsets_for_times(list, PATIENCE);
+    let answer = answer.map_err(refused("cannot ask for the ends of partitions".to_owned()))?;
     let mut ends = Vec::with_capacity(places.len());
     for (topic, partition) in places {
         let element = answer.find_partition(&names.topic(*topic), *partition as i32);
-        let element = element.ok_or_else(|| LogError::retry("an answer about ends lacks a partition"))?;
-        element.error().map_err(here(format!("cannot ask for the end of {topic}/{partition}")))?;
+        let element =
+            element.ok_or_else(|| Refused::Other(LogError::retry("an answer about ends lacks a partition")))?;
+        element.error().map_err(refused(format!("cannot ask for the end of {topic}/{partition}")))?;
         match element.offset() {
             Offset::Offset(end) => ends.push(end as u64),
-            other => return Err(LogError::retry(format!("the end of {topic}/{partition} is not known: {other:?}"))),
+            other => {
+                let what = format!("the end of {topic}/{partition} is not known: {other:?}");
+                return Err(Refused::Other(LogError::retry(what)));
+            }
         }
     }
     Ok(ends)
