@@ -1,5 +1,7 @@
 //! What INGEST counts: one function per business event, so that labels cannot diverge.
 
+use std::time::Duration;
+
 use metrics::{counter, gauge, histogram};
 use tributary_model::record::RawClass;
 
@@ -20,10 +22,11 @@ pub fn in_flight(bytes: usize) {
 }
 
 /// The worker committed a batch.
-pub fn committed(records: usize, bytes_in: usize, events: usize) {
+pub fn committed(records: usize, bytes_in: usize, events: usize, took: Duration) {
     counter!("tributary_ingest_records_total").increment(records as u64);
     counter!("tributary_ingest_bytes_total").increment(bytes_in as u64);
     counter!("tributary_ingest_events_total").increment(events as u64);
+    histogram!("tributary_ingest_commit_seconds").record(took.as_secs_f64());
     histogram!("tributary_ingest_batch_records").record(records as f64);
 }
 

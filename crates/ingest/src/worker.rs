@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tributary_model::record::RawClass;
@@ -83,6 +83,21 @@ pub struct IngestWorker {
     worker: Box<dyn Worker>,
     /// Assigned, and not yet started: the log could not.
     unstarted: Vec<u32>,
+    state: Arc<IngestState>,
+}
+
+/// How a worker is; written by its thread, read by whoever asks.
+#[derive(Debug, Default)]
+pub struct IngestState {
+    joined: AtomicBool,
+}
+
+impl IngestState {
+    /// It is a member of its group, and what it was given is started.
+    #[must_use]
+    pub fn has_joined(&self) -> bool {
+        self.joined.load(Ordering::Relaxed)
+    }
 }
 
 impl IngestWorker {
@@ -92,13 +107,19 @@ impl IngestWorker {
     /// As [`Log::worker`].
     pub fn new(log: &dyn Log, shared: Shared, slot: u32, slots: u32) -> Result<Self, LogError> {
         let subscription = Subscription { group: GROUP.to_owned(), topics: Topic::RAW.to_vec(), slot, slots };
-        Ok(Self { shared, worker: log.worker(&subscription)?, unstarted: Vec::new() })
+        Ok(Self { shared, worker: log.worker(&subscription)?, unstarted: Vec::new(), state: Arc::default() })
     }
 
     /// Rings this worker out of its wait: after setting the stop flag.
     #[must_use]
     pub fn waker(&self) -> Waker {
         self.worker.waker()
+    }
+
+    /// How it is, for probes.
+    #[must_use]
+    pub fn state(&self) -> Arc<IngestState> {
+        Arc::clone(&self.state)
     }
 
     /// Works until told to stop. Every call blocks: own thread.
@@ -130,6 +151,7 @@ impl IngestWorker {
             Polled::Batch(messages) => messages,
             Polled::Assigned(partitions) => {
                 self.unstarted.extend(partitions);
+                self.state.joined.store(true, Ordering::Relaxed);
                 Vec::new()
             }
             Polled::Revoked(partitions) => {
@@ -187,9 +209,9 @@ impl IngestWorker {
             position: Position { topic, partition, next },
             note: Bytes::new(),
         });
-        let events = done.outputs.len();
+        let (events, begun) = (done.outputs.len(), Instant::now());
         self.worker.commit(Transaction { checkpoints: checkpoints.collect(), outputs: done.outputs })?;
-        metrics::committed(done.records, done.bytes_in, events);
+        metrics::committed(done.records, done.bytes_in, events, begun.elapsed());
         Ok(())
     }
 }

@@ -13,7 +13,13 @@ pub fn retried() {
     metrics::counter!("tributary_sink_retries_total").increment(1);
 }
 
-/// Messages could not be read.
-pub fn rejected(messages: usize) {
-    metrics::counter!("tributary_sink_rejects_total").increment(messages as u64);
+/// A message could not be read.
+pub fn rejected(code: &str) {
+    metrics::counter!("tributary_sink_rejects_total", "code" => code.to_owned()).increment(1);
+}
+
+/// Positions are committed: everything before them is in ClickHouse.
+pub fn committed(messages: usize, took: Duration) {
+    metrics::counter!("tributary_sink_records_total").increment(messages as u64);
+    metrics::histogram!("tributary_sink_commit_seconds").record(took.as_secs_f64());
 }

@@ -59,6 +59,29 @@ pub struct Sink {
     pub runtime: Handle,
     /// Set to stop after the batch in hand.
     pub stop: Arc<AtomicBool>,
+    /// Told how it goes.
+    pub state: Arc<SinkState>,
+}
+
+/// How a sink is; written by its thread, read by whoever asks.
+#[derive(Debug, Default)]
+pub struct SinkState {
+    joined: AtomicBool,
+    waiting: AtomicBool,
+}
+
+impl SinkState {
+    /// It is a member of its group, and what it was given is started.
+    #[must_use]
+    pub fn has_joined(&self) -> bool {
+        self.joined.load(Ordering::Relaxed)
+    }
+
+    /// Rows wait, because ClickHouse does not take them now.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
 }
 
 impl Sink {
@@ -72,11 +95,12 @@ impl Sink {
         let waker = worker.waker();
         let budget = Budget { records: self.limits.rows, bytes: self.limits.bytes, wait: self.limits.age };
         // Assigned, and not yet started: the log could not.
-        let mut unstarted: Vec<u32> = Vec::new();
+        let (mut unstarted, mut has_joined) = (Vec::<u32>::new(), false);
         while !self.stop.load(Ordering::Relaxed) {
             let messages = match worker.poll(budget) {
                 Ok(Polled::Batch(messages)) => messages,
                 Ok(Polled::Assigned(partitions)) => {
+                    has_joined = true;
                     unstarted.extend(partitions);
                     Vec::new()
                 }
@@ -97,6 +121,7 @@ impl Sink {
                         Err(error) => weather(error)?,
                     }
                 }
+                self.state.joined.store(has_joined && unstarted.is_empty(), Ordering::Relaxed);
                 continue;
             }
             // A small batch means light load: let the next one gather for the age limit instead of writing tiny parts.
@@ -117,11 +142,15 @@ impl Sink {
             // Nothing is lost: the positions are not committed.
             return Ok(());
         }
-        metrics::rejected(rejects.len());
+        rejects.iter().for_each(|reject| metrics::rejected(&reject.code));
         let outputs = rejects.iter().filter_map(reject_output).collect();
         let transaction = Transaction { outputs, checkpoints: checkpoints(messages) };
+        let begun = Instant::now();
         match worker.commit(transaction) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                metrics::committed(messages.len(), begun.elapsed());
+                Ok(())
+            }
             // The rows are there; they come again and replace themselves.
             Err(LogError::Abort { .. } | LogError::Retry { .. }) => worker.rewind().or_else(weather),
             Err(error) => Err(error.into()),
@@ -186,10 +215,12 @@ impl Sink {
             let begun = Instant::now();
             match insert::insert::<R>(&self.client, table, rows()).await {
                 Ok(rows) => {
+                    self.state.waiting.store(false, Ordering::Relaxed);
                     metrics::inserted(table, rows, begun.elapsed());
                     return Ok(true);
                 }
                 Err(InsertError::Retry(reason)) => {
+                    self.state.waiting.store(true, Ordering::Relaxed);
                     metrics::retried();
                     tracing::warn!(table, rows = candidates, reason, "rows wait for ClickHouse");
                     if self.stop.load(Ordering::Relaxed) {

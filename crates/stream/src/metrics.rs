@@ -30,8 +30,19 @@ pub(crate) fn transaction_aborted(stage: &'static str) {
 }
 
 /// A stage could not take an input.
-pub(crate) fn input_rejected(stage: &'static str) {
-    counter!("tributary_stage_rejects_total", "stage" => stage).increment(1);
+pub(crate) fn input_rejected(stage: &'static str, code: &str) {
+    counter!("tributary_stage_rejects_total", "stage" => stage, "code" => code.to_owned()).increment(1);
+}
+
+/// Partitions of a worker: restored and running, and still to be restored; and the records that the restore at the front has
+/// loaded so far.
+pub(crate) fn stage_partitions(stage: &'static str, slot: u32, running: usize, waiting: usize, loaded: usize) {
+    let slot = slot.to_string();
+    gauge!("tributary_stage_partitions", "stage" => stage, "slot" => slot.clone(), "state" => "running")
+        .set(running as f64);
+    gauge!("tributary_stage_partitions", "stage" => stage, "slot" => slot.clone(), "state" => "restoring")
+        .set(waiting as f64);
+    gauge!("tributary_stage_restoring_records", "stage" => stage, "slot" => slot).set(loaded as f64);
 }
 
 /// A partition is restored.

@@ -79,7 +79,10 @@ pub enum Command {
         after_help = "Examples:\n  tributary query 'SELECT * FROM open_risks LIMIT 10'\n  tributary query --format JSONEachRow 'SELECT * FROM coverage'"
     )]
     Query(QueryArgs),
-    /// Health of the whole pipeline
+    /// Health of the whole pipeline, of `up` or of the separate services
+    #[command(
+        after_help = "Examples:\n  tributary status\n  tributary status --service http://ingest-0:8740 --service http://correlate-0:8741 --service http://sink-0:8742\n  tributary status --scan 4711        how far one scan is: expected, received, tracked, assessed, stored\n\n`status.services` in tributary.toml names the services once. Exits 1 when anything is not ready."
+    )]
     Status(StatusArgs),
     /// Generate a synthetic estate in real formats, for load tests
     #[command(after_help = "Example:\n  tributary estate --components 100 --findings 20000 --seed 1 --out /tmp/estate")]
@@ -324,6 +327,12 @@ pub struct StatusArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+    /// Address of a separate service (repeat it); default: `status.services` of the configuration, else `up`.
+    #[arg(long, value_name = "URL")]
+    pub service: Vec<String>,
+    /// Also say how far this scan is. Over separate services it is read from Kafka.
+    #[arg(long, value_name = "ID")]
+    pub scan: Option<String>,
     /// Where from.
     #[command(flatten)]
     pub server: ServerArgs,

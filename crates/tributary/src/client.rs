@@ -28,6 +28,11 @@ impl Client {
         Self { agent: agent(), base: base.trim_end_matches('/').to_owned(), token: server.token.clone() }
     }
 
+    /// A client for this address.
+    pub fn at(url: &str, token: Option<String>) -> Self {
+        Self { agent: agent(), base: url.trim_end_matches('/').to_owned(), token }
+    }
+
     /// GETs JSON.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let mut body = Vec::new();
@@ -85,7 +90,7 @@ impl Client {
     fn unreachable(&self, error: &ureq::Error) -> anyhow::Error {
         anyhow::anyhow!(
             "no Tributary answers at {} ({error}); start one with `tributary up`, or name it with --url",
-            self.base
+            without_credentials(&self.base)
         )
     }
 }
@@ -124,6 +129,14 @@ pub fn problem(text: &str) -> Option<String> {
         Some(fix) => format!("{error}; {fix}"),
         None => error.to_owned(),
     })
+}
+
+/// An address as it may be shown: what stands before an `@` is nobody else's business.
+pub fn without_credentials(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, rest)) => format!("{scheme}://{rest}"),
+        None => url.to_owned(),
+    }
 }
 
 /// An HTTP client that treats statuses as answers and never waits for ever.

@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod check;
 pub mod demo;
+pub mod fleet;
 pub mod generate;
 pub mod intel;
 pub mod migrate;

@@ -30,10 +30,20 @@ pub struct Config {
     pub kafka: KafkaSettings,
     /// Topics on the cluster.
     pub topics: TopicSettings,
+    /// What `status` asks.
+    pub status: StatusConfig,
     /// Logs.
     pub log: Log,
     /// Credentials of producers. Empty: loopback needs none.
     pub credentials: Vec<GrantConfig>,
+}
+
+/// Settings of `status`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StatusConfig {
+    /// Addresses of the separate services, as `http://correlate-0:8741`. None: `up` is asked.
+    pub services: Vec<String>,
 }
 
 /// Intake settings.
@@ -94,6 +104,7 @@ impl Default for Config {
             clickhouse: ClickHouse::default(),
             kafka: KafkaSettings::default(),
             topics: TopicSettings::default(),
+            status: StatusConfig::default(),
             log: Log::default(),
             credentials: Vec::new(),
         }
@@ -140,8 +151,13 @@ pub fn load(file: Option<&Path>) -> anyhow::Result<Config> {
     if let Some(file) = file {
         builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
     }
-    let environment =
-        config::Environment::with_prefix("TRIBUTARY").prefix_separator("__").separator("__").try_parsing(true);
+    let environment = config::Environment::with_prefix("TRIBUTARY")
+        .prefix_separator("__")
+        .separator("__")
+        .list_separator(",")
+        .with_list_parse_key("status.services")
+        .with_list_parse_key("intake.hosts")
+        .try_parsing(true);
     let origin = || file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
     let read = builder.add_source(environment).build().with_context(|| format!("cannot read {}", origin()))?;
     let config: Config = read.try_deserialize().with_context(|| format!("cannot use {}", origin()))?;
@@ -170,6 +186,11 @@ impl Config {
         }
         if !self.kafka.brokers.is_empty() {
             self.kafka.check().map_err(anyhow::Error::msg).context("[kafka]")?;
+        }
+        if let Some(wrong) =
+            self.status.services.iter().find(|url| !url.starts_with("http://") && !url.starts_with("https://"))
+        {
+            bail!("status.services: {wrong:?} is not an address like http://correlate-0:8741");
         }
         self.topics.check().map_err(anyhow::Error::msg).context("[topics]")?;
         Grants::new(&self.credentials, Unlisted::Nothing).context("[[credentials]]")?;
@@ -207,6 +228,7 @@ mod tests {
         assert!(error("[clickhouse]\nmemory_max_mib = 1").contains("memory_max_mib"));
         assert!(error("[kafka]\nbrokers = 'k:9092'\nprefix = 'a b'").contains("prefix"));
         assert!(error("[kafka]\nbroker = 'k:9092'").contains("broker"));
+        assert!(error("[status]\nservices = ['correlate-0:8741']").contains("status.services"));
         assert!(error("[topics]\npartitions = 0").contains("partitions"));
     }
 }

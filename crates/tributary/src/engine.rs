@@ -17,7 +17,7 @@ use tributary_chdb::{
 use tributary_sink::batch::Limits;
 use tributary_sink::insert::{self, ClickHouseConfig};
 use tributary_sink::migrate;
-use tributary_sink::worker::Sink;
+use tributary_sink::worker::{Sink, SinkState};
 use tributary_stream::Clock;
 use tributary_stream::log::{Log, Waker};
 
@@ -42,6 +42,8 @@ pub struct Analytics {
     stop: Arc<AtomicBool>,
     sink: Option<JoinHandle<()>>,
     watcher: Option<JoinHandle<()>>,
+    /// How the sink is.
+    pub state: Arc<SinkState>,
     /// Where analysts ask.
     pub url: String,
 }
@@ -83,8 +85,9 @@ impl Analytics {
         let stop = Arc::new(AtomicBool::new(false));
         source.health.set_engine(Engine::Waiting, &url);
         let watcher = watch(&engine, &source, &url, &stop)?;
-        let sink = start_sink(client, source, Arc::clone(&stop))?;
-        Ok(Self { engine: Some(engine), stop, sink: Some(sink), watcher: Some(watcher), url })
+        let state = Arc::<SinkState>::default();
+        let sink = start_sink(client, source, Arc::clone(&stop), Arc::clone(&state))?;
+        Ok(Self { engine: Some(engine), stop, sink: Some(sink), watcher: Some(watcher), state, url })
     }
 
     /// Uses an external ClickHouse.
@@ -97,8 +100,11 @@ impl Analytics {
         };
         let stop = Arc::new(AtomicBool::new(false));
         source.health.set_engine(Engine::Waiting, &config.url);
-        let sink = start_sink(client, source, Arc::clone(&stop))?;
-        Ok(Self { engine: None, stop, sink: Some(sink), watcher: None, url: config.url.clone() })
+        let state = Arc::<SinkState>::default();
+        let watcher = watch_external(&client, &source, &state, &stop)?;
+        let sink = start_sink(client, source, Arc::clone(&stop), Arc::clone(&state))?;
+        let url = config.url.clone();
+        Ok(Self { engine: None, stop, sink: Some(sink), watcher: Some(watcher), state, url })
     }
 
     /// Lets the sink finish its batch, then stops the engine.
@@ -129,15 +135,51 @@ fn watch(engine: &EngineHandle, source: &Source, url: &str, stop: &Arc<AtomicBoo
     std::thread::Builder::new().name("engine-watch".to_owned()).spawn(work).context("cannot start a thread")
 }
 
-fn start_sink(config: ClickHouseConfig, source: Source, stop: Arc<AtomicBool>) -> anyhow::Result<JoinHandle<()>> {
+/// How often an external ClickHouse is asked whether it answers.
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// How long it may take to answer.
+const PING_WAIT: Duration = Duration::from_secs(5);
+
+/// The same for an external one: it serves when it answers, and takes the rows that there are.
+fn watch_external(
+    config: &ClickHouseConfig,
+    source: &Source,
+    state: &Arc<SinkState>,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<JoinHandle<()>> {
+    let (client, status, runtime) = (insert::client(config), source.health.clone(), source.runtime.clone());
+    let (url, state, stop) = (config.url.clone(), Arc::clone(state), Arc::clone(stop));
+    let work = move || {
+        let bell = Waker::default();
+        while !stop.load(Ordering::Relaxed) {
+            let ping = client.query("SELECT 1").fetch_one::<u8>();
+            let answer = runtime.block_on(async { tokio::time::timeout(PING_WAIT, ping).await });
+            let serves = matches!(answer, Ok(Ok(_))) && state.has_joined() && !state.is_waiting();
+            status.set_engine(if serves { Engine::Serving } else { Engine::Waiting }, &url);
+            // Looked at more often: a stop should not wait.
+            for _ in 0..10 {
+                if !stop.load(Ordering::Relaxed) {
+                    bell.wait(PING_EVERY / 10);
+                }
+            }
+        }
+    };
+    std::thread::Builder::new().name("engine-watch".to_owned()).spawn(work).context("cannot start a thread")
+}
+
+fn start_sink(
+    config: ClickHouseConfig,
+    source: Source,
+    stop: Arc<AtomicBool>,
+    state: Arc<SinkState>,
+) -> anyhow::Result<JoinHandle<()>> {
     let work = move || {
         let client = insert::client(&config);
         if !migrate_when_up(&client, &source, &stop) {
             return;
         }
         let Source { log, clock, health, runtime } = source;
-        health.set_engine(Engine::Serving, &config.url);
-        let sink = Sink { log, client, limits: Limits::default(), clock, runtime, stop };
+        let sink = Sink { log, client, limits: Limits::default(), clock, runtime, stop, state };
         if let Err(error) = sink.run() {
             health.fail(error.to_string());
         }

@@ -7,7 +7,9 @@ mod commands;
 mod config;
 mod engine;
 mod estate;
+mod exposition;
 mod keys;
+mod ledger;
 mod page;
 mod print;
 mod river;
@@ -18,6 +20,7 @@ mod synthetic;
 mod telemetry;
 mod topic_json;
 mod view;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 use tributary_model::risk::Risk;
 
+use crate::ledger::Line;
 use crate::status::{Engine, Status};
 
 /// A table of risk summaries.
@@ -135,4 +136,32 @@ pub fn status(out: &mut impl Write, status: &Status, funnel: &Value) -> io::Resu
         writeln!(out, "  ! {problem}")?;
     }
     Ok(())
+}
+
+/// How far a scan is, for reading.
+pub fn ledger(out: &mut impl Write, scan: &str, lines: &[Line]) -> io::Result<()> {
+    writeln!(out)?;
+    if lines.is_empty() {
+        return writeln!(out, "scan {scan}: not known; it was not received, or its report was rejected");
+    }
+    let mark = |is_so: bool| if is_so { "yes" } else { "not yet" }.to_owned();
+    let rows: Vec<[String; 8]> = lines
+        .iter()
+        .map(|line| {
+            let state = serde_json::to_value(line.state).ok();
+            let state = state.as_ref().and_then(Value::as_str).unwrap_or_default();
+            [
+                line.asset.clone(),
+                line.tool.clone(),
+                if line.expected == 0 { "?".to_owned() } else { line.expected.to_string() },
+                line.received.to_string(),
+                mark(line.tracked),
+                mark(line.assessed),
+                mark(line.stored),
+                state.to_owned(),
+            ]
+        })
+        .collect();
+    let titles = ["SCAN OF", "BY", "EXPECTED", "RECEIVED", "TRACKED", "ASSESSED", "STORED", "STATE"];
+    table(out, titles, &rows, [60, 16, 8, 8, 8, 8, 8, 10])
 }

@@ -19,7 +19,9 @@ use tributary_model::{AvroRecord, Topic};
 use tributary_stream::log::{Budget, Log, Producer, Start};
 use tributary_stream::{Outputs, Position};
 
+use crate::ledger;
 use crate::page;
+use crate::service;
 use crate::status::{Health, Status};
 use crate::topic_json;
 use crate::view::View;
@@ -46,6 +48,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/risks", get(risks))
         .route("/v1/risks/{id}", get(risk))
         .route("/v1/scans/{id}", get(scan))
+        .route("/v1/ledger/{scan}", get(ledger))
         .route("/v1/topics/{topic}", get(topic))
         .route("/v1/status", get(status))
         .route("/v1/intel/bundled", post(bundled_intel))
@@ -191,7 +194,13 @@ async fn metrics(State(shared): State<Shared>) -> String {
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
-    let status = shared.health.status();
-    let code = if status.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, axum::Json(status)).into_response()
+    service::readiness(shared.health.reasons())
+}
+
+async fn ledger(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let read = tokio::task::spawn_blocking(move || ledger::of(shared.log.as_ref(), &id)).await;
+    match read.map_err(|error| error.to_string()).and_then(|lines| lines.map_err(|error| error.to_string())) {
+        Ok(lines) => Ok(axum::Json(lines).into_response()),
+        Err(error) => Err(Problem(StatusCode::SERVICE_UNAVAILABLE, error, "ask again")),
+    }
 }

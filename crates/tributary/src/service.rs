@@ -9,8 +9,10 @@ use anyhow::{Context, bail};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 /// How long open requests may take after SIGTERM.
@@ -47,22 +49,38 @@ async fn interrupted() {
 pub struct Probes {
     /// Its metrics.
     pub metrics: PrometheusHandle,
-    /// Whether it does its job.
-    pub is_ready: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Why it does not do its job now; nothing when it does.
+    pub reasons: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Why it cannot go on, if so.
     pub failure: Box<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 /// `/metrics`, `/healthz`, `/readyz`.
 pub fn probes(probes: &Arc<Probes>) -> Router {
-    async fn ready(State(probes): State<Arc<Probes>>) -> (StatusCode, &'static str) {
-        if (probes.is_ready)() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+    async fn ready(State(probes): State<Arc<Probes>>) -> Response {
+        readiness((probes.reasons)().into_iter().chain((probes.failure)()).collect())
     }
     Router::new()
         .route("/metrics", get(|State(probes): State<Arc<Probes>>| async move { probes.metrics.render() }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(Arc::clone(probes))
+}
+
+/// What `/readyz` answers, of every service: ready, or why not, and nothing else, because it is asked without a token.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Readiness {
+    /// The service does its job.
+    pub ready: bool,
+    /// Why it does not.
+    pub reasons: Vec<String>,
+}
+
+/// 200 without reasons, 503 with them.
+pub fn readiness(reasons: Vec<String>) -> Response {
+    let ready = reasons.is_empty();
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, axum::Json(Readiness { ready, reasons })).into_response()
 }
 
 /// Serves until told to stop, or until the service cannot go on: then whoever runs it starts it again.

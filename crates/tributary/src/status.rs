@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use serde::{Deserialize, Serialize};
 use tributary_model::Topic;
 use tributary_stream::log::Log;
-use tributary_stream::stage_loop::{self, Pipeline};
+use tributary_stream::stage_loop::{self, Pipeline, WorkerHealth};
 
 use crate::view::{Funnel, View};
 
@@ -62,6 +62,26 @@ pub const GROUPS: [(&str, &[Topic]); 6] = [
     ("remedy", &[Topic::Remedies]),
     ("sink", tributary_sink::rows::TOPICS),
 ];
+
+/// Why a pipeline is not ready; nothing when it is.
+pub fn reasons(pipeline: &Pipeline) -> Vec<String> {
+    let of = |worker: WorkerHealth| {
+        let (name, progress) = (format!("{} {}", worker.stage, worker.slot), worker.progress);
+        if let Some(failed) = worker.failed {
+            Some(failed)
+        } else if worker.ready {
+            None
+        } else if worker.stage == "broadcast" {
+            Some("context and intelligence are not read to their ends".to_owned())
+        } else if !progress.assigned {
+            Some(format!("{name}: not yet a member of its group"))
+        } else {
+            let all = progress.running + progress.waiting;
+            Some(format!("{name}: {} of {all} partitions restored", progress.running))
+        }
+    };
+    pipeline.health().into_iter().filter_map(of).collect()
+}
 
 /// Asks the running pipeline how it is; cheap to share.
 #[derive(Clone)]
@@ -125,6 +145,12 @@ impl Health {
     /// Whether a part gave up.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Why it is not ready; nothing when it is. ClickHouse is no reason: rows wait for it, and nothing else does.
+    pub fn reasons(&self) -> Vec<String> {
+        let stages = self.pipeline.upgrade().map_or_else(Vec::new, |pipeline| reasons(&pipeline));
+        stages.into_iter().chain(self.failure()).collect()
     }
 
     /// Records that a group has not processed; `u64::MAX` when the log cannot say.

@@ -1,6 +1,7 @@
 //! Logs on stderr and metrics in a recorder; both set up once, before anything runs.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -37,7 +38,17 @@ fn directives(level: &str) -> String {
     }
 }
 
+/// How often what was observed is folded into its summaries, if nobody asks for `/metrics`: unfolded it would only grow.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
 /// Starts recording metrics; the handle renders them for `/metrics`.
 pub fn metrics() -> anyhow::Result<PrometheusHandle> {
-    PrometheusBuilder::new().install_recorder().context("cannot start metrics")
+    let handle = PrometheusBuilder::new().install_recorder().context("cannot start metrics")?;
+    let upkeep = handle.clone();
+    let work = move || loop {
+        std::thread::sleep(UPKEEP_EVERY);
+        upkeep.run_upkeep();
+    };
+    std::thread::Builder::new().name("metrics".to_owned()).spawn(work).context("cannot start a thread")?;
+    Ok(handle)
 }

@@ -294,11 +294,12 @@ impl Stage for Assess {
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {
-        let (cells, findings, largest_cell) = self.cells.sizes();
+        let (cells, findings, largest_cell, largest_component) = self.cells.sizes();
         vec![
             ("findings", findings),
             ("cells", cells),
             ("largest_cell", largest_cell),
+            ("largest_component", largest_component),
             ("components", self.around.len()),
             ("risks", self.risks.len()),
         ]

@@ -125,6 +125,7 @@ pub struct Broadcaster {
     producer: Arc<dyn Producer>,
     /// Rejects that are not on the log yet.
     unsent: Vec<Output>,
+    at_end: bool,
 }
 
 impl Broadcaster {
@@ -138,12 +139,14 @@ impl Broadcaster {
             reader: log.reader(&partitions, &Start::Beginning)?,
             producer: log.producer()?,
             unsent: Vec::new(),
+            at_end: false,
         })
     }
 
     /// Reads once, waiting at most so long; answers whether anything was applied. Store first, then the mailboxes.
     pub fn turn(&mut self, wait: Duration) -> Result<bool, LogError> {
         let read = self.reader.read(Budget { records: POLL_RECORDS, bytes: POLL_BYTES, wait })?;
+        self.at_end = read.at_end;
         let mut changed = Vec::with_capacity(read.messages.len());
         for message in &read.messages {
             match self.hub.store.apply(message) {
@@ -158,6 +161,12 @@ impl Broadcaster {
             self.unsent.clear();
         }
         Ok(!read.messages.is_empty())
+    }
+
+    /// Whether the last turn came to the ends of all broadcast topics.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.at_end
     }
 
     /// Rings it out of a waiting turn.

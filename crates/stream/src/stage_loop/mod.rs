@@ -31,7 +31,7 @@ mod worker;
 
 pub use hub::{Broadcaster, Hub};
 pub use pipeline::{Pipeline, PipelineSettings, WorkerHealth, lag};
-pub use worker::{StageWorker, Turn};
+pub use worker::{Progress, StageWorker, Turn};
 
 /// Records per poll. 32768: who is behind takes much at a time, and what several of them say about one risk makes one revision
 /// instead of several (1.2 instead of 1.9 a risk on a cold load, counted by `tributary_log_records_total`); who keeps up never

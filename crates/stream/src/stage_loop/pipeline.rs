@@ -9,7 +9,7 @@ use tributary_model::Topic;
 use tributary_model::time::Millis;
 
 use super::hub::{Broadcaster, Hub};
-use super::worker::{StageWorker, Turn};
+use super::worker::{Progress, StageWorker, Turn};
 use super::{PATIENCE, StageSpec};
 use crate::broadcast::BroadcastStore;
 use crate::clock::Clock;
@@ -30,8 +30,10 @@ pub struct WorkerHealth {
     pub stage: &'static str,
     /// Slot.
     pub slot: u32,
-    /// Everything assigned is restored.
+    /// Everything assigned is restored; of the broadcast's reader, that it was at their ends lately.
     pub ready: bool,
+    /// How far it is; nothing for the broadcast's reader.
+    pub progress: Progress,
     /// Why it ended, if it failed.
     pub failed: Option<String>,
 }
@@ -44,6 +46,7 @@ struct Status {
     /// Set before mail is taken, cleared after everything is committed.
     busy: AtomicBool,
     next_timer: AtomicI64,
+    progress: Mutex<Progress>,
     failed: Mutex<Option<String>>,
     waker: Waker,
 }
@@ -222,6 +225,7 @@ impl Status {
             ready: AtomicBool::new(false),
             busy: AtomicBool::new(true),
             next_timer: AtomicI64::new(Millis::MAX),
+            progress: Mutex::default(),
             failed: Mutex::new(None),
             waker,
         }
@@ -236,6 +240,14 @@ impl Status {
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }
 
+    fn report(&self, progress: Progress) {
+        let mut known = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != progress {
+            *known = progress;
+            metrics::stage_partitions(self.stage, self.slot, progress.running, progress.waiting, progress.loaded);
+        }
+    }
+
     fn is_resting(&self, now: Millis) -> bool {
         self.ready.load(Ordering::SeqCst)
             && !self.busy.load(Ordering::SeqCst)
@@ -247,50 +259,59 @@ impl Status {
             stage: self.stage,
             slot: self.slot,
             ready: self.ready.load(Ordering::SeqCst),
+            progress: *self.progress.lock().unwrap_or_else(PoisonError::into_inner),
             failed: self.failure(),
         }
     }
 }
 
-/// How often sizes are reported, in turns that did something.
-const SIZES_EVERY: u32 = 64;
+/// How often sizes are reported. 5 s: they are counted over the whole state, which takes milliseconds.
+const SIZES_EVERY: Duration = Duration::from_secs(5);
+/// The reader of the broadcasts is behind when it was not at their ends for so long. A minute: a day's intelligence is read
+/// in less, and a reader that hangs is noticed.
+const BROADCAST_LATE: Duration = Duration::from_secs(60);
 
 fn run(shared: &Shared, status: &Status, mut worker: StageWorker) -> Result<(), LogError> {
-    let mut turns = 0;
+    let mut reported: Option<Instant> = None;
     while !shared.stop.load(Ordering::SeqCst) {
         // Busy until proven idle: cleared only after a turn that found nothing, and set again before mail is taken.
         let turn = worker.turn_noting(PATIENCE, || status.busy.store(true, Ordering::SeqCst))?;
         status.ready.store(worker.is_ready(), Ordering::SeqCst);
         status.next_timer.store(worker.next_timer().unwrap_or(Millis::MAX), Ordering::SeqCst);
+        status.report(worker.progress());
+        if reported.is_none_or(|at| at.elapsed() >= SIZES_EVERY) {
+            reported = Some(Instant::now());
+            for (what, count) in worker.sizes() {
+                metrics::stage_size(status.stage, status.slot, what, count);
+            }
+        }
         if turn == Turn::Aborted {
             // Whatever was in the way needs a moment; a stop rings.
             status.waker.wait(PATIENCE);
         } else if turn == Turn::Idle {
             status.busy.store(false, Ordering::SeqCst);
             shared.rested.ring();
-        } else {
-            turns += 1;
-            if turns % SIZES_EVERY == 1 {
-                for (what, count) in worker.sizes() {
-                    metrics::stage_size(status.stage, status.slot, what, count);
-                }
-            }
         }
     }
     Ok(())
 }
 
 fn read_broadcasts(shared: &Shared, status: &Status, mut broadcaster: Broadcaster) -> Result<(), LogError> {
+    let mut at_end: Option<Instant> = None;
     while !shared.stop.load(Ordering::SeqCst) {
         let worked = match broadcaster.turn(PATIENCE) {
             Err(LogError::Retry { what, .. } | LogError::Abort { what, .. }) => {
                 tracing::warn!(what, "broadcasts are read again");
+                status.ready.store(at_end.is_some_and(|at| at.elapsed() < BROADCAST_LATE), Ordering::SeqCst);
                 status.waker.wait(PATIENCE);
                 continue;
             }
             worked => worked?,
         };
-        status.ready.store(true, Ordering::SeqCst);
+        if broadcaster.is_at_end() {
+            at_end = Some(Instant::now());
+        }
+        status.ready.store(at_end.is_some_and(|at| at.elapsed() < BROADCAST_LATE), Ordering::SeqCst);
         status.busy.store(false, Ordering::SeqCst);
         if !worked {
             shared.rested.ring();

@@ -72,6 +72,10 @@ impl Restore {
         self.partition
     }
 
+    pub(super) fn records(&self) -> usize {
+        self.records
+    }
+
     /// Whether a turn would do something without waiting.
     pub(super) fn can_go_on(&self, hub: &Hub) -> bool {
         self.changelogs.is_some() || self.broadcasts.is_some() || hub.caught_up(&self.broadcast_ends)
@@ -108,7 +112,7 @@ impl Restore {
     fn load(&mut self, message: &Message, stage: &'static str, now: Millis) {
         self.records += 1;
         if let Err(reject) = self.owned.stage.load(message) {
-            metrics::input_rejected(stage);
+            metrics::input_rejected(stage, &reject.code);
             self.refused.push(rejects::output(reject, message, stage, now));
         }
     }

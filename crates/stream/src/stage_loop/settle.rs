@@ -90,6 +90,7 @@ impl StageWorker {
                 Err(reject) => Some(reject),
             };
             if let Some(reject) = refusal {
+                metrics::input_rejected(name, &reject.code);
                 owned.rollback();
                 refused = true;
                 out = one(rejects::output(reject, message, name, step.now));
@@ -98,9 +99,9 @@ impl StageWorker {
             self.commit_alone(partition, out, step.now, 1)?;
         }
         if refused {
-            metrics::input_rejected(name);
             return Ok(());
         }
+        metrics::input_rejected(name, &whole.code);
         self.commit_alone(
             partition,
             one(rejects::output_without_message(whole, name, partition, step.now)),
@@ -123,6 +124,7 @@ impl StageWorker {
         let failed = owned.stage.settle(step.now, &mut out).err();
         let refused = failed.is_some();
         if let Some(reject) = failed {
+            metrics::input_rejected(name, &reject.code);
             owned.rollback();
             owned.muted_until = step.now.saturating_add(MUTE_MS);
             out = one(rejects::output_without_message(reject, name, partition, step.now));

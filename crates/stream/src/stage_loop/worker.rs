@@ -32,6 +32,19 @@ pub enum Turn {
     Aborted,
 }
 
+/// How far a worker is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Its group has said which partitions are its own; that may be none.
+    pub assigned: bool,
+    /// Partitions that are restored and run.
+    pub running: usize,
+    /// Partitions that are being restored, or wait for it.
+    pub waiting: usize,
+    /// Records that the restore at the front has loaded.
+    pub loaded: usize,
+}
+
 /// A worker without a thread: whoever owns it calls [`StageWorker::turn`] again and again.
 pub struct StageWorker {
     pub(super) log: Arc<dyn Log>,
@@ -215,14 +228,26 @@ impl StageWorker {
         self.worker.waker()
     }
 
-    /// Sizes of all partitions, summed by name, for metrics.
+    /// Sizes of all partitions by name, for metrics: summed, but of what is called `largest_…` the largest.
     #[must_use]
     pub fn sizes(&self) -> BTreeMap<&'static str, usize> {
-        let mut sizes = BTreeMap::new();
+        let mut sizes: BTreeMap<&'static str, usize> = BTreeMap::new();
         for (name, size) in self.owned.values().flat_map(|owned| owned.stage.sizes()) {
-            *sizes.entry(name).or_default() += size;
+            let all = sizes.entry(name).or_default();
+            *all = if name.starts_with("largest_") { size.max(*all) } else { *all + size };
         }
         sizes
+    }
+
+    /// How far this worker is: what it has, what it waits for.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress {
+            assigned: self.assigned,
+            running: self.owned.len(),
+            waiting: self.queued.len() + usize::from(self.restoring.is_some()),
+            loaded: self.restoring.as_ref().map_or(0, Restore::records),
+        }
     }
 
     fn can_go_on(&self) -> bool {
@@ -262,7 +287,7 @@ impl StageWorker {
             step.touched.insert(message.partition);
             owned.next.insert(message.topic, message.offset + 1);
             if let Err(reject) = owned.stage.apply(message, step.now) {
-                metrics::input_rejected(self.spec.topics.name);
+                metrics::input_rejected(self.spec.topics.name, &reject.code);
                 let output = rejects::output(reject, message, self.spec.topics.name, step.now);
                 step.outputs.entry(message.partition).or_default().push(output);
             }

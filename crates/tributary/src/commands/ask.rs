@@ -9,7 +9,9 @@ use tributary_model::risk::Risk;
 
 use crate::cli::{RiskArgs, StatusArgs, TailArgs, TopArgs};
 use crate::client::{Client, encode};
+use crate::commands::fleet;
 use crate::config::Config;
+use crate::ledger::Line;
 use crate::print;
 use crate::status::Status;
 
@@ -90,12 +92,27 @@ pub fn tail(args: &TailArgs, config: &Config) -> anyhow::Result<u8> {
 
 /// `status`: health of the pipeline; exit code 1 when it is not ready.
 pub fn status(args: &StatusArgs, config: &Config) -> anyhow::Result<u8> {
-    let text: Value = Client::new(&args.server, config).get("/v1/status")?;
+    let services = if args.service.is_empty() { &config.status.services } else { &args.service };
+    if !services.is_empty() && args.server.url.is_none() {
+        return fleet::status(args, services, config);
+    }
+    let client = Client::new(&args.server, config);
+    let mut text: Value = client.get("/v1/status")?;
+    let scan: Vec<Line> = match &args.scan {
+        Some(scan) => client.get(&format!("/v1/ledger/{}", encode(scan)))?,
+        None => Vec::new(),
+    };
     let mut out = std::io::stdout().lock();
     if args.json {
+        if args.scan.is_some() {
+            text["scan"] = serde_json::to_value(&scan)?;
+        }
         writeln!(out, "{text:#}")?;
     } else {
         print::status(&mut out, &serde_json::from_value::<Status>(text.clone())?, &text["funnel"])?;
+        if let Some(id) = &args.scan {
+            print::ledger(&mut out, id, &scan)?;
+        }
     }
     Ok(u8::from(text["ready"] != Value::Bool(true)))
 }

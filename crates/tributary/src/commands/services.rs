@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use axum::middleware::from_fn_with_state;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tributary_ingest::event::SecretHasher;
 use tributary_ingest::worker::{self, IngestSettings, IngestWorker};
 use tributary_model::Topic;
@@ -21,14 +22,16 @@ use crate::engine::{Analytics, Source};
 use crate::keys;
 use crate::river;
 use crate::service::{self, Probes};
-use crate::status::{Engine, Health};
+use crate::status::{self, Engine, Health};
 use crate::telemetry;
+use crate::watch::{self, Watch};
 
 /// What INGEST writes.
 const CANONICAL: [Topic; 3] = [Topic::Facts, Topic::Observations, Topic::Rejects];
 
 /// Raw records to canonical ones, and the intake in front of them.
 pub fn ingest(config: &Config) -> anyhow::Result<u8> {
+    let metrics = telemetry::metrics()?;
     let log = connect(config, &[&Topic::RAW[..], &CANONICAL].concat())?;
     let listen: SocketAddr = config.intake.listen.parse().context("intake.listen")?;
     let access = up::access(config, listen)?;
@@ -41,8 +44,15 @@ pub fn ingest(config: &Config) -> anyhow::Result<u8> {
     let intake = up::intake(config, &access, log.producer()?, secrets);
     let ingest = IngestWorker::new(log.as_ref(), shared, 0, 1)?;
     let (stop, bell) = (Arc::<AtomicBool>::default(), ingest.waker());
+    let state = ingest.state();
     let thread = river::spawn_ingest(ingest, &stop, &health)?;
-    let probes = probes(&health, |health| !health.has_failed())?;
+    let watch = start_watch("ingest", config, log, &["ingest"])?;
+    let known = watch.known();
+    let reasons = move || {
+        let outside = (!state.has_joined()).then(|| "not yet a member of its group".to_owned());
+        outside.into_iter().chain(known.problem()).collect()
+    };
+    let probes = probes(metrics, &health, reasons);
     let pages = service::probes(&probes).layer(from_fn_with_state(Arc::clone(&access), access::readers));
     let app = pages.merge(intake).layer(from_fn_with_state(access, access::foreigners));
     let runtime = runtime()?;
@@ -51,19 +61,23 @@ pub fn ingest(config: &Config) -> anyhow::Result<u8> {
     bell.ring();
     // A panic was reported by the panic hook, and its transaction never committed.
     drop(thread.join());
+    drop(watch);
     outcome.map(|()| 0)
 }
 
 /// The four stages.
 pub fn correlate(listen: SocketAddr, config: &Config) -> anyhow::Result<u8> {
+    let metrics = telemetry::metrics()?;
     let topics: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| !Topic::RAW.contains(topic)).collect();
     let log = connect(config, &topics)?;
+    let watch = start_watch("correlate", config, Arc::clone(&log), &["relate", "track", "assess", "remedy"])?;
     let pipeline = Pipeline::start(log, river::stages(), Arc::new(SystemClock), PipelineSettings { workers: 1 })?;
     let pipeline = Arc::new(pipeline);
     let (ready, failing) = (Arc::clone(&pipeline), Arc::clone(&pipeline));
+    let known = watch.known();
     let probes = Arc::new(Probes {
-        metrics: telemetry::metrics()?,
-        is_ready: Box::new(move || ready.is_ready()),
+        metrics,
+        reasons: Box::new(move || status::reasons(&ready).into_iter().chain(known.problem()).collect()),
         failure: Box::new(move || failing.health().into_iter().find_map(|worker| worker.failed)),
     });
     let runtime = runtime()?;
@@ -71,6 +85,7 @@ pub fn correlate(listen: SocketAddr, config: &Config) -> anyhow::Result<u8> {
     drop((probes, runtime));
     // The last owner ends the threads when it is dropped, each after the transaction that it is in.
     drop(pipeline);
+    drop(watch);
     outcome.map(|()| 0)
 }
 
@@ -83,11 +98,27 @@ pub fn sink(listen: SocketAddr, config: &Config) -> anyhow::Result<u8> {
     let health = Health::of_service(Arc::clone(&log));
     let runtime = runtime()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = telemetry::metrics()?;
+    let watch = start_watch("sink", config, Arc::clone(&log), &["sink"])?;
     let source = Source { log, clock, health: health.clone(), runtime: runtime.handle().clone() };
-    let probes = probes(&health, |health| health.engine() == Engine::Serving && !health.has_failed())?;
     let analytics = Analytics::external(&config.clickhouse, source)?;
+    let (state, engine, known) = (Arc::clone(&analytics.state), health.clone(), watch.known());
+    let reasons = move || {
+        let reason = if state.is_waiting() {
+            Some("ClickHouse does not take rows; they wait")
+        } else if !state.has_joined() {
+            Some("ClickHouse is not migrated yet, or this is not yet a member of its group")
+        } else if engine.engine() != Engine::Serving {
+            Some("ClickHouse does not answer")
+        } else {
+            None
+        };
+        reason.map(str::to_owned).into_iter().chain(known.problem()).collect()
+    };
+    let probes = probes(metrics, &health, reasons);
     let outcome = service::run("sink", &runtime, listen, service::probes(&probes), &probes);
     analytics.stop();
+    drop(watch);
     outcome.map(|()| 0)
 }
 
@@ -98,13 +129,19 @@ fn connect(config: &Config, topics: &[Topic]) -> anyhow::Result<Arc<dyn Log>> {
     Ok(Arc::new(KafkaLog::connect(config.kafka.clone(), topics)?))
 }
 
-fn probes(health: &Health, is_ready: impl Fn(&Health) -> bool + Send + Sync + 'static) -> anyhow::Result<Arc<Probes>> {
-    let (ready, failing) = (health.clone(), health.clone());
-    Ok(Arc::new(Probes {
-        metrics: telemetry::metrics()?,
-        is_ready: Box::new(move || is_ready(&ready)),
-        failure: Box::new(move || failing.failure()),
-    }))
+fn probes(
+    metrics: PrometheusHandle,
+    health: &Health,
+    reasons: impl Fn() -> Vec<String> + Send + Sync + 'static,
+) -> Arc<Probes> {
+    let failing = health.clone();
+    Arc::new(Probes { metrics, reasons: Box::new(reasons), failure: Box::new(move || failing.failure()) })
+}
+
+/// Watches the lag of these groups, and says who this process is.
+fn start_watch(role: &'static str, config: &Config, log: Arc<dyn Log>, groups: &[&str]) -> anyhow::Result<Watch> {
+    watch::introduce(role, &config.kafka.instance);
+    Watch::start(log, status::GROUPS.into_iter().filter(|(name, _)| groups.contains(name)).collect())
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

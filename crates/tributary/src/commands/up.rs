@@ -23,7 +23,9 @@ use crate::engine::{self, Analytics, Source};
 use crate::river::River;
 use crate::server::{self, Shared};
 use crate::service;
+use crate::status;
 use crate::telemetry;
+use crate::watch::{self, Watch};
 
 /// Runs until SIGTERM or Ctrl-C.
 pub fn run(args: &UpArgs, config: &Config) -> anyhow::Result<u8> {
@@ -45,6 +47,9 @@ pub fn run(args: &UpArgs, config: &Config) -> anyhow::Result<u8> {
     let river = River::start(&config.data, Arc::new(grants), report_max, &clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let analytics = analytics(args, &config, &river, &clock, &runtime)?;
+    watch::introduce("up", "");
+    let groups = status::GROUPS.into_iter().filter(|(name, _)| *name != "sink" || analytics.is_some());
+    let _watch = Watch::start(Arc::clone(&river.log), groups.collect())?;
     let outcome = serve(&runtime, &river, &config, Some(metrics));
     if let Some(analytics) = analytics {
         analytics.stop();

@@ -184,11 +184,15 @@ impl Cells {
         true
     }
 
-    /// Cells, findings, findings of the largest cell.
-    pub(super) fn sizes(&self) -> (usize, usize, usize) {
+    /// Cells, findings, findings of the largest cell and of the largest component.
+    pub(super) fn sizes(&self) -> (usize, usize, usize, usize) {
         let sizes = self.by_id.iter().map(|(_, cell)| cell.members.len());
-        let (total, largest) = sizes.fold((0, 0), |(total, largest), size| (total + size, largest.max(size)));
-        (self.by_id.len(), total, largest)
+        let (total, cell) = sizes.fold((0, 0), |(total, largest), size| (total + size, largest.max(size)));
+        let of = |ids: &BTreeSet<CellId>| -> usize {
+            ids.iter().filter_map(|id| self.by_id.get(id)).map(|cell| cell.members.len()).sum()
+        };
+        let component = self.by_component.values().map(of).max().unwrap_or(0);
+        (self.by_id.len(), total, cell, component)
     }
 
     /// Forgets the undo log; answers the components that have no finding any more.
