@@ -1,9 +1,9 @@
 # The front door. Each target is one line that calls cargo or one script.
-.PHONY: help demo up test lint fmt bench engine kafka check-tools docs
+.PHONY: help demo up test test-kafka test-kafka-full lint fmt bench engine kafka check-tools docs
 export CARGO_TERM_COLOR ?= auto
 
 help: ## what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 check-tools: ## name what this machine lacks, with the command that installs it
 	@deploy/dev/check-tools
@@ -22,6 +22,12 @@ up: engine ## everything in one process, durable under ./data
 
 test: engine kafka ## every test; starts the real engines it needs
 	@cargo test --workspace
+
+test-kafka: engine kafka ## the three services on a real Kafka, killed and disturbed in every way
+	@cargo test -p tributary --test kafka
+
+test-kafka-full: engine kafka ## the same with a synthetic estate of 200,000 findings (an hour or more)
+	@TRIBUTARY_TEST_KAFKA_FINDINGS=200000 cargo test --release -p tributary --test kafka -- --test-threads 1
 
 lint: ## format, clippy with warnings as errors
 	@cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings

@@ -1,10 +1,8 @@
-//! A real Tributary as its users meet it: killed with -9, fed with rubbish, asked from the command line, spread over services.
+//! A real Tributary as its users meet it: killed with -9, fed with rubbish, asked from the command line.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on should stop
 
 #[path = "service/analyst.rs"]
 mod analyst;
-#[path = "../crates/stream/tests/broker/mod.rs"]
-mod broker;
 
 #[path = "service/bad_input.rs"]
 mod bad_input;
@@ -12,7 +10,7 @@ mod bad_input;
 mod command_line;
 #[path = "service/crash.rs"]
 mod crash;
-#[path = "service/kafka.rs"]
-mod kafka;
+#[path = "service/oracle.rs"]
+mod oracle;
 #[path = "service/up.rs"]
 mod up;

@@ -1,7 +1,7 @@
 //! A real Kafka for a test binary: started once, on loopback, and gone with the process, however it ends.
 #![allow(dead_code)] // every binary uses what it needs
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -33,10 +33,63 @@ pub(crate) fn address() -> &'static str {
     }
 }
 
+/// A cluster of its own, whose brokers a test may end and start again.
+pub(crate) struct Cluster {
+    /// The bootstrap address: all brokers.
+    pub(crate) address: String,
+    /// Its standard input ends with this process, and that ends the brokers.
+    process: Child,
+}
+
+impl Cluster {
+    /// Three brokers on loopback.
+    pub(crate) fn of_three() -> Self {
+        Self::of(3)
+    }
+
+    /// One broker on loopback.
+    pub(crate) fn of_one() -> Self {
+        Self::of(1)
+    }
+
+    fn of(brokers: usize) -> Self {
+        let (address, process) = launch(brokers).unwrap_or_else(|reason| panic!("{reason}"));
+        Self { address, process }
+    }
+
+    /// kill -9 of a broker, from 1.
+    pub(crate) fn stop(&mut self, broker: usize) {
+        self.tell("kill", broker);
+    }
+
+    /// Starts it again on the data that it had.
+    pub(crate) fn start(&mut self, broker: usize) {
+        self.tell("start", broker);
+    }
+
+    fn tell(&mut self, verb: &str, broker: usize) {
+        let input = self.process.stdin.as_mut().expect("it is piped");
+        writeln!(input, "{verb} {broker}").expect("the cluster runs");
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        drop(self.process.wait());
+    }
+}
+
 fn start() -> Result<Broker, String> {
     if let Ok(address) = std::env::var(GIVEN) {
         return Ok(Broker { address, _process: None });
     }
+    let (address, process) = launch(1)?;
+    Ok(Broker { address, _process: Some(process) })
+}
+
+/// Brokers by the script of this project: the bootstrap address, and the process.
+fn launch(brokers: usize) -> Result<(String, Child), String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/dev/kafka/start");
     let failed = |reason: &str| {
         format!(
@@ -46,6 +99,7 @@ fn start() -> Result<Broker, String> {
         )
     };
     let mut process = Command::new(&script)
+        .arg(brokers.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -61,7 +115,7 @@ fn start() -> Result<Broker, String> {
         drop(process.wait());
         return Err(failed(&reason));
     }
-    Ok(Broker { address: line.trim().to_owned(), _process: Some(process) })
+    Ok((line.trim().to_owned(), process))
 }
 
 /// A prefix that no other test uses, nor another run on the same broker.
@@ -99,10 +153,16 @@ pub(crate) fn make_topics(settings: &KafkaSettings) {
 
 /// A compacted topic that is compacted at once, tombstones included.
 pub(crate) fn forgetful(topic: Topic) -> (Topic, Vec<(String, String)>) {
+    forgetful_after(topic, 50)
+}
+
+/// The same with segments that live so long, milliseconds.
+pub(crate) fn forgetful_after(topic: Topic, segment_ms: u32) -> (Topic, Vec<(String, String)>) {
+    let segment_ms = segment_ms.to_string();
     let at_once = [
         ("cleanup.policy", "compact"),
         ("min.cleanable.dirty.ratio", "0.0"),
-        ("segment.ms", "50"),
+        ("segment.ms", &segment_ms),
         ("delete.retention.ms", "0"),
     ];
     (topic, spec(topic, &at_once).config)

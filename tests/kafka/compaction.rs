@@ -1,0 +1,55 @@
+//! Restore while the cluster compacts, and after tombstones have expired: the state is the same.
+use tributary_model::Topic;
+use tributary_model::topic::Cleanup;
+use tributary_stream::kafka::configure_topics;
+
+use crate::broker::{Cluster, forgetful_after};
+use crate::check::{histories_are_whole, latest, read, risks_are};
+use crate::fleet::{Fleet, wait_until};
+use crate::input::sample;
+
+#[test]
+fn restored_from_compacted_changelogs_the_state_is_the_same() {
+    let input = sample();
+    // A broker of its own: it has much to tidy up.
+    let cluster = Cluster::of_one();
+    let mut fleet = Fleet::on(&cluster.address, 1, None);
+    let log = fleet.log();
+    let compacted: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| topic.cleanup() == Cleanup::Compact).collect();
+    // Tiny segments, compacted at once, and tombstones that live no longer than that.
+    let at_once: Vec<_> = compacted.iter().map(|topic| forgetful_after(*topic, 1_000)).collect();
+    configure_topics(&fleet.settings(), &at_once).unwrap();
+    fleet.start("ingest-0");
+    fleet.start("correlate-0");
+    let step = input.records.len() / 6;
+    for (index, record) in input.records.iter().enumerate() {
+        fleet.post(record);
+        // Restored again and again while there is something to compact.
+        if index % step == step - 1 {
+            fleet.kill("correlate-0");
+            fleet.start("correlate-0");
+        }
+    }
+    risks_are(&mut fleet, &log, &input.expected);
+    histories_are_whole(&log);
+    let state: Vec<_> = compacted.iter().map(|topic| latest(&log, *topic)).collect();
+    assert!(read(&log, Topic::Tracked).len() >= latest(&log, Topic::Tracked).len());
+    // What was superseded goes; how much of it the cluster removed by now is its business, but some of it.
+    let superseded =
+        || -> usize { compacted.iter().map(|topic| read(&log, *topic).len() - latest(&log, *topic).len()).sum() };
+    let begun = superseded();
+    wait_until("the cluster compacts", || begun == 0 || superseded() < begun);
+    fleet.stop("correlate-0");
+    let changes = read(&log, Topic::Changes).len();
+    fleet.start("correlate-0");
+    fleet.wait_ready();
+    risks_are(&mut fleet, &log, &input.expected);
+    assert_eq!(read(&log, Topic::Changes).len(), changes, "a restore changes nothing");
+    for (topic, before) in compacted.iter().zip(state) {
+        let now = latest(&log, *topic);
+        assert_eq!(now.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "{topic}");
+        for (key, message) in before {
+            assert_eq!(now[&key].value, message.value, "{topic} {key}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What should not be on canonical topics: it becomes rejects with coordinates, and the partitions move on.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use tributary_model::Topic;
+use tributary_stream::Output;
+use tributary_stream::log::Log;
+
+use crate::check::{rejects, risks_are};
+use crate::engine::Engine;
+use crate::fleet::Fleet;
+use crate::input::sample;
+
+/// Topics that stages and the sink read; a poisoned key in each partition.
+const POISONED: [Topic; 7] =
+    [Topic::Facts, Topic::Observations, Topic::Findings, Topic::Remedies, Topic::Context, Topic::Risks, Topic::Changes];
+
+fn poison(topic: Topic, key: &str, value: &[u8]) -> Output {
+    Output {
+        topic,
+        partition_key: key.to_owned(),
+        key: Bytes::from(key.to_owned()),
+        value: Some(Bytes::copy_from_slice(value)),
+        headers: Vec::new(),
+    }
+}
+
+#[test]
+fn bytes_that_are_no_records_are_rejected_and_the_partitions_move_on() {
+    let (engine, input) = (Engine::start(), sample());
+    let mut fleet = Fleet::new(Some(&engine));
+    let log = fleet.log();
+    let producer = log.producer().unwrap();
+    let mut sent = BTreeSet::new();
+    let mut send = |round: &str| {
+        for topic in POISONED {
+            // Not Avro; the fingerprint of no schema; a right header and a body that does not follow it.
+            let no_schema = [&[0xC3, 0x01][..], &[0xAB; 8], b"body"].concat();
+            let cut = [&[0xC3, 0x01][..], &fingerprint(topic).to_le_bytes(), &[0xFF; 3]].concat();
+            for (name, value) in [("rubbish", &b"\x00\xFFnot avro"[..]), ("no-schema", &no_schema), ("cut", &cut)] {
+                let outputs = (0..8).map(|n| poison(topic, &format!("{round}-{name}-{n}"), value));
+                producer.append(outputs.collect()).unwrap();
+            }
+            sent.insert(topic.name().to_owned());
+        }
+    };
+    send("before");
+    for name in ["ingest-0", "correlate-0", "sink-0"] {
+        fleet.start(name);
+    }
+    let half = input.records.len() / 2;
+    input.records[..half].iter().for_each(|record| fleet.post(record));
+    send("between");
+    input.records[half..].iter().for_each(|record| fleet.post(record));
+    risks_are(&mut fleet, &log, &input.expected);
+    let rejects = rejects(&log);
+    let from: BTreeSet<String> = rejects.iter().map(|reject| reject.origin.topic.clone()).collect();
+    assert!(sent.is_subset(&from), "rejects are of {from:?}, poisoned were {sent:?}");
+    for reject in rejects.iter().filter(|reject| sent.contains(&reject.origin.topic)) {
+        assert!(!reject.stage.is_empty() && !reject.code.is_empty() && !reject.reason.is_empty(), "{reject:?}");
+    }
+    // What is an input and a changelog is met twice, by its restore and as an input: of one record there is one row all the same.
+    let of_findings = rejects.iter().filter(|reject| reject.origin.topic == "findings" && reject.stage == "assess");
+    let places: BTreeSet<_> = of_findings.map(|reject| (reject.origin.partition, reject.origin.offset)).collect();
+    assert_eq!(places.len(), 2 * 3 * 8, "every one of them");
+    let rows = engine.count("SELECT count() FROM rejects FINAL WHERE topic = 'findings' AND stage = 'assess'");
+    assert!((1..=places.len()).contains(&rows), "{rows} rows");
+    assert_eq!(fleet.ended, 0, "no service ended by itself");
+    // And after a restart, which finds it in the changelogs, too.
+    fleet.stop("correlate-0");
+    fleet.start("correlate-0");
+    fleet.wait_ready();
+    risks_are(&mut fleet, &log, &input.expected);
+}
+
+fn fingerprint(topic: Topic) -> u64 {
+    let name = match topic {
+        Topic::Facts => "fact",
+        Topic::Observations => "observation",
+        Topic::Findings => "finding",
+        Topic::Remedies => "remedy",
+        Topic::Context => "context",
+        Topic::Risks => "risk",
+        _ => "change",
+    };
+    tributary_model::codec::schemas().iter().find(|(known, _)| *known == name).unwrap().1.fingerprint
+}
