@@ -1,5 +1,7 @@
 //! What a sighting does to a finding: the claim of its tool, and the evidence that is shown.
 
+use std::cmp::Ordering;
+
 use tributary_model::finding::{FindingState, ToolClaim, TrackedFinding};
 use tributary_model::id::FindingId;
 use tributary_model::reject::Origin;
@@ -130,8 +132,8 @@ fn says_the_same(old: &ToolClaim, new: &ToolClaim) -> bool {
     about && scored && named && judged
 }
 
-/// Keeps the richest sighting as evidence; its own tool renews it, another one replaces it only by saying more. Answers
-/// whether anything is shown differently now.
+/// Keeps the richest sighting as evidence; its own tool renews it, another one replaces it only by saying more, or as much and
+/// being first by name. Answers whether anything is shown differently now.
 fn show(tracked: &mut TrackedFinding, sighting: Sighting, tool: &str) -> bool {
     let is_own = tracked.sighting_tool.is_empty() || tracked.sighting_tool == tool;
     let is_orphaned = !tracked.claims.iter().any(|claim| claim.present && claim.tool == tracked.sighting_tool);
@@ -142,7 +144,13 @@ fn show(tracked: &mut TrackedFinding, sighting: Sighting, tool: &str) -> bool {
     let mut is_news = false;
     // Words that it is gone describe nothing new; taking them as the description would let two tools take turns.
     let describes = sighting.status != ToolStatus::Fixed || tracked.sighting_tool.is_empty();
-    if describes && (is_own || is_orphaned || richness(&sighting) > richness(&tracked.sighting)) {
+    // Of two that say equally much the first by name describes it, whichever arrived first (I3).
+    let says_more = |known: &Sighting, by: &str| match richness(&sighting).cmp(&richness(known)) {
+        Ordering::Greater => true,
+        Ordering::Equal => tool < by,
+        Ordering::Less => false,
+    };
+    if describes && (is_own || is_orphaned || says_more(&tracked.sighting, &tracked.sighting_tool)) {
         let described = canonical(sighting);
         is_news = described != tracked.sighting || tracked.sighting_tool != tool;
         tracked.sighting = described;
