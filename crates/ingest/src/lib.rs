@@ -1,5 +1,6 @@
 //! INGEST: bytes → detect → normalize → canonical events. Event or reject, never nothing.
 
+pub mod breaker;
 pub mod check;
 pub mod depth;
 pub mod detect;

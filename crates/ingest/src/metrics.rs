@@ -34,3 +34,13 @@ pub fn committed(records: usize, bytes_in: usize, events: usize, took: Duration)
 pub fn rejected(class: RawClass, code: &str) {
     counter!("tributary_ingest_rejects_total", "class" => class.name(), "code" => code.to_owned()).increment(1);
 }
+
+/// Partitions that the circuit breaker holds.
+pub fn paused(partitions: usize) {
+    gauge!("tributary_ingest_paused_partitions").set(partitions as f64);
+}
+
+/// The circuit breaker paused a partition.
+pub fn tripped(topic: tributary_model::Topic) {
+    counter!("tributary_ingest_pauses_total", "topic" => topic.name()).increment(1);
+}

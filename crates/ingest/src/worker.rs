@@ -4,10 +4,10 @@
 //! raw.* ──(≤ batch_records, ≤ batch_bytes)──► normalise on `threads` ──(≤ transaction_bytes)──► commit
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use tributary_model::{AvroRecord, Topic, reject::Reject};
 use tributary_stream::log::{Budget, Checkpoint, Log, LogError, Polled, Subscription, Transaction, Waker, Worker};
 use tributary_stream::{Message, Output, Outputs, Position};
 
+use crate::breaker::{Breaker, BreakerSettings, Place};
 use crate::event::SecretHasher;
 use crate::grant::Grants;
 use crate::metrics;
@@ -45,6 +46,8 @@ pub struct IngestSettings {
     pub threads: usize,
     /// Largest body after decompression.
     pub body_bytes_max: usize,
+    /// Pauses a partition on which nearly everything is bad; `None`: everything becomes its reject at once.
+    pub breaker: Option<BreakerSettings>,
 }
 
 impl Default for IngestSettings {
@@ -56,6 +59,7 @@ impl Default for IngestSettings {
             record_outputs_bytes_max: 512 << 20,
             threads: 1,
             body_bytes_max: crate::plain::BODY_BYTES_MAX,
+            breaker: None,
         }
     }
 }
@@ -84,12 +88,16 @@ pub struct IngestWorker {
     /// Assigned, and not yet started: the log could not.
     unstarted: Vec<u32>,
     state: Arc<IngestState>,
+    breaker: Option<Breaker>,
+    /// What the log was told to hold.
+    held: BTreeSet<Place>,
 }
 
 /// How a worker is; written by its thread, read by whoever asks.
 #[derive(Debug, Default)]
 pub struct IngestState {
     joined: AtomicBool,
+    paused: Mutex<Vec<String>>,
 }
 
 impl IngestState {
@@ -97,6 +105,12 @@ impl IngestState {
     #[must_use]
     pub fn has_joined(&self) -> bool {
         self.joined.load(Ordering::Relaxed)
+    }
+
+    /// Partitions that are paused because nearly everything on them is bad, each with the reason and what to do.
+    #[must_use]
+    pub fn paused(&self) -> Vec<String> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -107,7 +121,9 @@ impl IngestWorker {
     /// As [`Log::worker`].
     pub fn new(log: &dyn Log, shared: Shared, slot: u32, slots: u32) -> Result<Self, LogError> {
         let subscription = Subscription { group: GROUP.to_owned(), topics: Topic::RAW.to_vec(), slot, slots };
-        Ok(Self { shared, worker: log.worker(&subscription)?, unstarted: Vec::new(), state: Arc::default() })
+        let breaker = shared.settings.breaker.map(Breaker::new);
+        let worker = log.worker(&subscription)?;
+        Ok(Self { shared, worker, unstarted: Vec::new(), state: Arc::default(), breaker, held: BTreeSet::new() })
     }
 
     /// Rings this worker out of its wait: after setting the stop flag.
@@ -145,6 +161,7 @@ impl IngestWorker {
     /// # Errors
     /// [`LogError::Retry`] when nothing happened; [`LogError::Fatal`] when the worker is of no more use.
     pub fn turn(&mut self, wait: Duration) -> Result<usize, LogError> {
+        self.hold()?;
         let settings = self.shared.settings;
         let budget = Budget { records: settings.batch_records, bytes: settings.batch_bytes, wait };
         let messages = match self.worker.poll(budget)? {
@@ -171,12 +188,47 @@ impl IngestWorker {
         }
     }
 
+    /// Tells the log what the breaker has paused since, and what it tries again.
+    fn hold(&mut self) -> Result<(), LogError> {
+        let Some(breaker) = &mut self.breaker else { return Ok(()) };
+        let now = Instant::now();
+        let paused = breaker.paused(now);
+        if paused != self.held {
+            self.worker.hold(&paused)?;
+            metrics::paused(paused.len());
+            for place in paused.difference(&self.held) {
+                metrics::tripped(place.0);
+                tracing::warn!(topic = place.0.name(), partition = place.1, "nearly everything is bad: paused");
+            }
+            self.held = paused;
+        }
+        *self.state.paused.lock().unwrap_or_else(PoisonError::into_inner) = breaker.reasons(now);
+        Ok(())
+    }
+
+    /// Whether a record's partition is paused, or becomes so with it: then the record itself still counts.
+    fn skips(&mut self, message: &Message, outputs: &[Output]) -> bool {
+        let place = (message.topic, message.partition);
+        let Some(breaker) = self.breaker.as_mut() else { return false };
+        if breaker.is_paused(place) {
+            return true;
+        }
+        let is_bad = !outputs.is_empty() && outputs.iter().all(|output| output.topic == Topic::Rejects);
+        breaker.saw(place, is_bad, Instant::now());
+        false
+    }
+
     /// Normalises in parallel, commits in order, in transactions of bounded size.
     fn process(&mut self, messages: &[Message]) -> Result<(), LogError> {
         // As many at a time as there are threads: what is normalised but not committed is held in memory.
         let mut open = OpenTransaction::default();
         for group in messages.chunks(self.shared.settings.threads.max(1)) {
-            for (message, outputs) in group.iter().zip(self.normalise(group)) {
+            let normalised = self.normalise(group);
+            for (message, outputs) in group.iter().zip(normalised) {
+                // What follows on a paused partition stays on the log, and comes when it is tried again.
+                if self.skips(message, &outputs) {
+                    continue;
+                }
                 open.add(message, outputs);
                 if open.bytes >= self.shared.settings.transaction_bytes {
                     self.commit(&mut open)?;

@@ -1,7 +1,7 @@
 //! The log as its users see it: one set of promises, kept by the embedded log, the simulated log and Kafka.
 //! Object-safe on purpose: a call is per batch, so dynamic dispatch costs nothing and wiring stays plain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -236,6 +236,10 @@ pub trait Worker: Send {
     /// Goes back to the committed positions of all started partitions. If that fails for now, the next poll does it before it
     /// answers anything: nothing that was rolled back is skipped.
     fn rewind(&mut self) -> Result<(), LogError>;
+
+    /// From now on, records of exactly these places are not delivered. Those of places that were held and are not any more come
+    /// again from their committed positions on. Call it where [`Worker::poll`] may be called; after an error, again.
+    fn hold(&mut self, places: &BTreeSet<(Topic, u32)>) -> Result<(), LogError>;
 
     /// Rings this worker out of a waiting poll, from any thread.
     fn waker(&self) -> Waker;

@@ -2,6 +2,7 @@
 
 use tributary_model::observation::Observation;
 use tributary_model::record::header;
+use tributary_model::topic::partition_of;
 use tributary_stream::clock::ManualClock;
 use tributary_stream::log::{Reader, Start};
 use tributary_stream::{EmbeddedLog, EmbeddedSettings};
@@ -123,4 +124,38 @@ fn a_worker_stops_when_told() {
     stop.store(true, Ordering::Relaxed);
     waker.ring();
     assert!(thread.join().unwrap().is_ok());
+}
+
+#[test]
+fn a_partition_of_rubbish_is_paused_says_so_and_goes_on_without_a_loss() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    let pause = Duration::from_millis(300);
+    let breaker = BreakerSettings { window: 10, probes: 5, pause, pause_max: pause, ..BreakerSettings::default() };
+    let settings = IngestSettings { breaker: Some(breaker), ..IngestSettings::default() };
+    let mut worker = IngestWorker::new(&log, shared(settings), 0, 1).unwrap();
+    let other = (0..100).map(|n| format!("k{n}")).find(|key| partition_of(key, 2) != partition_of("bad", 2)).unwrap();
+    let bad = |n: usize| raw(RawClass::Scanner, "bad", &format!("rubbish {n}"));
+    log.producer().unwrap().append((0..30).map(bad).collect()).unwrap();
+    let rejects = || read(&log, Topic::Rejects).len();
+    while worker.state().paused().is_empty() {
+        worker.turn(Duration::from_millis(5)).unwrap();
+    }
+    assert!(worker.state().paused()[0].contains("rejects list"), "{:?}", worker.state().paused());
+    let paused_at = rejects();
+    assert!((10..30).contains(&paused_at), "the rest waits: {paused_at}");
+    // Another partition of the same topic goes on meanwhile.
+    log.producer().unwrap().append(vec![raw(RawClass::Scanner, &other, SEMGREP)]).unwrap();
+    while read(&log, Topic::Observations).is_empty() {
+        worker.turn(Duration::from_millis(5)).unwrap();
+    }
+    // The fault is repaired: what comes now is good. What waits before it is tried piece by piece.
+    log.producer().unwrap().append(vec![raw(RawClass::Scanner, "bad", SEMGREP)]).unwrap();
+    while log.lag(GROUP, &[Topic::RawScanner]).unwrap().iter().any(|lag| lag.behind > 0) {
+        worker.turn(Duration::from_millis(5)).unwrap();
+    }
+    assert_eq!(rejects(), 30, "every bad record is one reject, no more and no less");
+    assert_eq!(read(&log, Topic::Observations).len(), 2, "both reports");
+    worker.turn(Duration::ZERO).unwrap();
+    assert!(worker.state().paused().is_empty());
 }

@@ -1,5 +1,6 @@
 //! What workers, producers and readers hold: cursors over the tails and the store.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tributary_model::Topic;
@@ -21,6 +22,8 @@ struct Cursors {
     inner: Arc<Inner>,
     waiter: Arc<Waiter>,
     places: Vec<Position>,
+    /// Passed over.
+    held: BTreeSet<(Topic, u32)>,
     /// Whose turn is first next time.
     turn: usize,
     /// Rounds that must be published before an end is the end: the store may show that a round removed the old record of a
@@ -32,7 +35,7 @@ impl Cursors {
     fn new(inner: Arc<Inner>, topics: impl IntoIterator<Item = Topic>) -> Self {
         let waiter = Waiter::new(topics);
         inner.tails.register(&waiter);
-        Self { inner, waiter, places: Vec::new(), turn: 0, must_see: 0 }
+        Self { inner, waiter, places: Vec::new(), held: BTreeSet::new(), turn: 0, must_see: 0 }
     }
 
     /// Records that are there, without waiting.
@@ -44,7 +47,7 @@ impl Cursors {
             let place = (self.turn + step) % count;
             let Position { topic, partition, next } = self.places[place];
             let end = self.inner.tails.end(topic, partition);
-            if next >= end {
+            if next >= end || self.held.contains(&(topic, partition)) {
                 continue;
             }
             let limits = (TURN_RECORDS.min(budget.records - messages.len()), budget.bytes.saturating_sub(bytes));
@@ -150,6 +153,17 @@ impl Worker for EmbeddedWorker {
             let Position { topic, partition, .. } = self.cursors.places[place];
             self.cursors.places[place].next = self.next_of(topic, partition)?;
         }
+        Ok(())
+    }
+
+    fn hold(&mut self, places: &BTreeSet<(Topic, u32)>) -> Result<(), LogError> {
+        for place in 0..self.cursors.places.len() {
+            let Position { topic, partition, .. } = self.cursors.places[place];
+            if self.cursors.held.contains(&(topic, partition)) && !places.contains(&(topic, partition)) {
+                self.cursors.places[place].next = self.next_of(topic, partition)?;
+            }
+        }
+        self.cursors.held.clone_from(places);
         Ok(())
     }
 

@@ -51,6 +51,8 @@ pub(super) struct KafkaWorker {
     delivered: BTreeMap<(Topic, u32), u64>,
     /// Where there is nothing for a reader: from a committed position up to where reading goes on.
     barren: BTreeMap<(Topic, u32), (u64, u64)>,
+    /// Not delivered.
+    held: BTreeSet<(Topic, u32)>,
     /// When something was last committed, or looked for.
     ends_seen: Instant,
     /// Going back failed: nothing is read before it is done.
@@ -100,6 +102,7 @@ impl KafkaWorker {
             standing: Standing::new(),
             delivered: BTreeMap::new(),
             barren: BTreeMap::new(),
+            held: BTreeSet::new(),
             ends_seen: Instant::now(),
             is_rewinding: false,
             sequence: 0,
@@ -193,8 +196,17 @@ impl KafkaWorker {
             return Ok(());
         }
         self.go_back(&places)?;
-        let list = self.cluster.names.list(places.into_iter().map(|place| (place, Offset::Invalid)))?;
-        self.consumer.resume(&list).map_err(here("cannot go on reading"))
+        let (held, wanted): (Vec<_>, Vec<_>) = places.into_iter().partition(|place| self.held.contains(place));
+        let list = |places: Vec<(Topic, u32)>| {
+            self.cluster.names.list(places.into_iter().map(|place| (place, Offset::Invalid)))
+        };
+        if !held.is_empty() {
+            self.consumer.pause(&list(held)?).map_err(here("cannot hold partitions"))?;
+        }
+        if !wanted.is_empty() {
+            self.consumer.resume(&list(wanted)?).map_err(here("cannot go on reading"))?;
+        }
+        Ok(())
     }
 
     fn go_back(&mut self, places: &[(Topic, u32)]) -> Result<(), LogError> {
@@ -390,6 +402,16 @@ impl Worker for KafkaWorker {
         self.is_rewinding = true;
         self.deliver(started)?;
         self.is_rewinding = false;
+        Ok(())
+    }
+
+    fn hold(&mut self, places: &BTreeSet<(Topic, u32)>) -> Result<(), LogError> {
+        let changed: BTreeSet<u32> = self.held.symmetric_difference(places).map(|(_, partition)| *partition).collect();
+        self.held.clone_from(places);
+        if changed.iter().any(|partition| self.owned.get(partition).copied().unwrap_or(false)) {
+            // Everything is committed: the others read on from where they are.
+            self.rewind()?;
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The simulated log as [`Log`]: handles over one shared [`State`]. Never waits: what is not there now is for a later turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tributary_model::Topic;
@@ -99,6 +99,7 @@ impl Log for SimLog {
             handle,
             known: BTreeMap::new(),
             cursors: BTreeMap::new(),
+            held: BTreeSet::new(),
             waker: Waker::default(),
         }))
     }
@@ -174,6 +175,8 @@ struct SimWorker {
     known: BTreeMap<u32, u64>,
     /// Started partitions.
     cursors: BTreeMap<Place, u64>,
+    /// Started and not delivered.
+    held: BTreeSet<Place>,
     waker: Waker,
 }
 
@@ -224,7 +227,10 @@ impl Worker for SimWorker {
         if state.unkind && state.rng.percent(20) {
             return Ok(Polled::Batch(Vec::new()));
         }
-        Ok(Polled::Batch(take(&mut state, &mut self.cursors, budget)))
+        let held: Vec<_> = self.held.iter().filter_map(|place| self.cursors.remove_entry(place)).collect();
+        let messages = take(&mut state, &mut self.cursors, budget);
+        self.cursors.extend(held);
+        Ok(Polled::Batch(messages))
     }
 
     fn committed(&self, partitions: &[u32]) -> Result<Vec<Checkpoint>, LogError> {
@@ -281,6 +287,18 @@ impl Worker for SimWorker {
             let next = self.committed_next(&state, place);
             self.cursors.insert(place, next);
         }
+        Ok(())
+    }
+
+    fn hold(&mut self, places: &BTreeSet<Place>) -> Result<(), LogError> {
+        let state = self.log.state();
+        self.check(&state)?;
+        let released: Vec<Place> = self.held.difference(places).copied().collect();
+        for place in released {
+            let next = self.committed_next(&state, place);
+            self.cursors.entry(place).and_modify(|cursor| *cursor = next);
+        }
+        self.held.clone_from(places);
         Ok(())
     }
 

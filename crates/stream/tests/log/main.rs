@@ -126,6 +126,7 @@ macro_rules! every_property {
             partitions_are_dealt_out_once,
             records_without_a_start_are_not_delivered,
             lag_says_where_and_comes_to_nothing,
+            held_places_wait_and_come_again_from_what_is_committed,
         );
     };
 }

@@ -450,6 +450,7 @@ pub(crate) fn wait_without_lag(log: &Arc<dyn Log>, worker: &mut dyn Worker, grou
 pub(crate) fn lag_says_where_and_comes_to_nothing(factory: impl LogFactory) {
     let log = factory.log();
     let ends = append(&log, vec![record(IN, "k", "1"), record(IN, "k", "2"), record(IN, "k", "3")]);
+    assert_eq!(read(&log, IN).len(), 3, "they are visible");
     let behind = |log: &Arc<dyn Log>| -> Vec<(u32, u64)> {
         let lags = log.lag("g", &[IN]).unwrap();
         assert_eq!(lags.len(), 4, "one a partition");
@@ -470,9 +471,40 @@ pub(crate) fn lag_says_where_and_comes_to_nothing(factory: impl LogFactory) {
     let notes = log.committed("g").unwrap().into_iter().map(|checkpoint| checkpoint.note);
     assert_eq!(notes.collect::<Vec<_>>(), notes_before, "the note stays");
     append(&log, vec![record(IN, "k", "4")]);
+    // What is not visible yet is nobody's lag; a reader waits until it is.
+    assert!(!read(&log, IN).is_empty());
     assert!(behind(&log)[0].1 >= 1);
     let messages = drain(worker.as_mut(), 1);
     assert!(behind(&log)[0].1 >= 1, "what came is not done");
     commit(worker.as_mut(), Vec::new(), &messages).unwrap();
     wait_without_lag(&log, worker.as_mut(), "g");
+}
+
+pub(crate) fn held_places_wait_and_come_again_from_what_is_committed(factory: impl LogFactory) {
+    let log = factory.log();
+    append(&log, one_for_every_partition("1"));
+    let mut worker = started(&log, "g");
+    let first = drain(worker.as_mut(), 4);
+    commit(worker.as_mut(), Vec::new(), &first).unwrap();
+    append(&log, one_for_every_partition("2"));
+    // Delivered and not committed, as when it was paused in the middle of a batch.
+    let second = drain(worker.as_mut(), 4);
+    let others: Vec<Message> = second.iter().filter(|message| message.partition != 2).cloned().collect();
+    commit(worker.as_mut(), Vec::new(), &others).unwrap();
+    worker.hold(&[(IN, 2)].into()).unwrap();
+    append(&log, one_for_every_partition("3"));
+    let third = drain(worker.as_mut(), 3);
+    assert!(
+        third.iter().all(|message| message.partition != 2 && values(std::slice::from_ref(message)) == ["3"]),
+        "{third:?}"
+    );
+    commit(worker.as_mut(), Vec::new(), &third).unwrap();
+    worker.rewind().unwrap();
+    assert_eq!(worker.poll(budget(7)).unwrap(), Polled::Batch(Vec::new()), "a rewind does not release it");
+    worker.hold(&BTreeSet::new()).unwrap();
+    let released = drain(worker.as_mut(), 2);
+    assert!(released.iter().all(|message| message.partition == 2));
+    assert_eq!(values(&released), ["2", "3"]);
+    commit(worker.as_mut(), Vec::new(), &released).unwrap();
+    assert!(is_drained(&log, worker.as_mut()));
 }

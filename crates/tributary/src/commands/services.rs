@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, bail};
 use axum::middleware::from_fn_with_state;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tributary_ingest::breaker::BreakerSettings;
 use tributary_ingest::event::SecretHasher;
 use tributary_ingest::worker::{self, IngestSettings, IngestWorker};
 use tributary_model::Topic;
@@ -37,8 +38,11 @@ pub fn ingest(config: &Config) -> anyhow::Result<u8> {
     let access = up::access(config, listen)?;
     std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
     let secrets: Arc<dyn SecretHasher + Send + Sync> = Arc::new(keys::secret_hasher(&config.data)?);
-    let settings =
-        IngestSettings { body_bytes_max: (config.intake.report_max_mib as usize) << 20, ..IngestSettings::default() };
+    let settings = IngestSettings {
+        body_bytes_max: (config.intake.report_max_mib as usize) << 20,
+        breaker: Some(BreakerSettings::default()),
+        ..IngestSettings::default()
+    };
     let shared = worker::Shared { grants: Arc::clone(&access.grants), secrets: Arc::clone(&secrets), settings };
     let health = Health::of_service(Arc::clone(&log));
     let intake = up::intake(config, &access, log.producer()?, secrets);
@@ -50,7 +54,7 @@ pub fn ingest(config: &Config) -> anyhow::Result<u8> {
     let known = watch.known();
     let reasons = move || {
         let outside = (!state.has_joined()).then(|| "not yet a member of its group".to_owned());
-        outside.into_iter().chain(known.problem()).collect()
+        outside.into_iter().chain(state.paused()).chain(known.problem()).collect()
     };
     let probes = probes(metrics, &health, reasons);
     let pages = service::probes(&probes).layer(from_fn_with_state(Arc::clone(&access), access::readers));
