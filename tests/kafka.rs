@@ -16,6 +16,8 @@ mod up;
 mod check;
 #[path = "kafka/compaction.rs"]
 mod compaction;
+#[path = "kafka/consumer.rs"]
+mod consumer;
 #[path = "kafka/disturbed.rs"]
 mod disturbed;
 #[path = "kafka/engine.rs"]

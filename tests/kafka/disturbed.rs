@@ -25,7 +25,6 @@ fn undisturbed() {
     histories_are_whole(&log);
     rows_are_records(&engine, &log);
     status_says_so(&fleet);
-    assert_eq!(fleet.ended, 0, "no service ended by itself");
     for name in fleet.names() {
         assert!(fleet.is_ready(&name), "{name}: {}", fleet.readiness(&name).1);
         fleet.stop(&name);
@@ -183,7 +182,6 @@ fn clickhouse_is_away_for_half_a_minute() {
     risks_are(&mut fleet, &log, &input.expected);
     rows_are_records(&engine, &log);
     wait_until("the sink is ready again", || fleet.is_ready("sink-0"));
-    assert_eq!(fleet.ended, 0, "no service ended by itself");
 }
 
 /// SplitMix64.

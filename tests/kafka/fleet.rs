@@ -53,6 +53,8 @@ pub struct Fleet {
     replication: u32,
     directory: TempDir,
     database: Vec<(&'static str, String)>,
+    /// More of the environment, for services that are started from now on.
+    pub settings: Vec<(&'static str, String)>,
     services: BTreeMap<String, Process>,
     /// How often a service ended by itself.
     pub ended: usize,
@@ -83,6 +85,7 @@ impl Fleet {
             replication,
             directory,
             database: engine.map_or_else(Vec::new, |engine| engine.environment().into()),
+            settings: Vec::new(),
             services: BTreeMap::new(),
             ended: 0,
         };
@@ -93,26 +96,32 @@ impl Fleet {
 
     /// The log as a test reads it.
     pub fn log(&self) -> KafkaLog {
-        KafkaLog::connect(self.settings(), &Topic::ALL).unwrap()
+        KafkaLog::connect(self.kafka(), &Topic::ALL).unwrap()
     }
 
-    pub fn settings(&self) -> KafkaSettings {
+    /// What every topic begins with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub fn kafka(&self) -> KafkaSettings {
         broker::settings_at(&self.brokers, &self.prefix, "test")
     }
 
     pub fn command(&self, instance: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
         command
-            .args(["--log", "info"])
+            .args(["--log", "warn"])
             .current_dir(self.directory.path())
             .env("TRIBUTARY__KAFKA__BROKERS", &self.brokers)
             .env("TRIBUTARY__KAFKA__PREFIX", &self.prefix)
             .env("TRIBUTARY__KAFKA__INSTANCE", instance)
-            .env("TRIBUTARY__KAFKA__SESSION_TIMEOUT_MS", "3000")
+            .env("TRIBUTARY__KAFKA__SESSION_TIMEOUT_MS", "6000")
             .env("TRIBUTARY__KAFKA__MESSAGE_BYTES_MAX", "16777216")
             .env("TRIBUTARY__TOPICS__PARTITIONS", "4")
             .env("TRIBUTARY__TOPICS__REPLICATION", self.replication.to_string())
             .env("TRIBUTARY__INTAKE__LISTEN", "127.0.0.1:0")
+            .envs(self.settings.iter().map(|(name, value)| (*name, value)))
             .envs(self.database.iter().map(|(name, value)| (*name, value)));
         command
     }

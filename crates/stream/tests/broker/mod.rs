@@ -6,12 +6,17 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tributary_model::Topic;
 use tributary_model::topic::Cleanup;
 use tributary_stream::KafkaSettings;
 use tributary_stream::kafka::{TopicSpec, create_topics};
 
+/// Only a failure takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A broker that is already there, `host:port`.
 const GIVEN: &str = "TRIBUTARY_TEST_KAFKA";
 /// The topics that tests of the log use.
@@ -166,6 +171,31 @@ pub(crate) fn forgetful_after(topic: Topic, segment_ms: u32) -> (Topic, Vec<(Str
         ("delete.retention.ms", "0"),
     ];
     (topic, spec(topic, &at_once).config)
+}
+
+/// Somebody else's open transaction, with a record in every one of 4 partitions of these topics.
+pub(crate) fn open_transaction(settings: &KafkaSettings, id: &str, topics: &[Topic]) -> BaseProducer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &settings.brokers);
+    config.set("transactional.id", format!("{}{id}", settings.prefix));
+    let producer: BaseProducer = config.create().unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
+    producer.begin_transaction().unwrap();
+    for topic in topics {
+        let name = format!("{}{}", settings.prefix, topic.name());
+        for partition in 0..4 {
+            let record = BaseRecord::to(&name).partition(partition).key("filler").payload("filler");
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+    }
+    producer.flush(PATIENCE).unwrap();
+    producer
+}
+
+/// An aborted transaction in every partition of these topics: nobody reads it, and it closes segments that are due, which
+/// is what lets the cluster compact them.
+pub(crate) fn close_segments(settings: &KafkaSettings, topics: &[Topic]) {
+    open_transaction(settings, "filler", topics).abort_transaction(PATIENCE).unwrap();
 }
 
 fn spec(topic: Topic, config: &[(&str, &str)]) -> TopicSpec {

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::Producer as _;
 use tributary_model::Topic;
 use tributary_model::topic::Cleanup;
 use tributary_stream::kafka::{
@@ -34,29 +33,10 @@ impl Kafka {
         KafkaLog::connect(settings, &SUITE).unwrap()
     }
 
-    /// Somebody else's open transaction, with a record in every partition of these topics.
-    fn open_transaction(&self, id: &str, topics: &[Topic]) -> BaseProducer {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.settings.brokers);
-        config.set("transactional.id", format!("{}{id}", self.settings.prefix));
-        let producer: BaseProducer = config.create().unwrap();
-        producer.init_transactions(PATIENCE).unwrap();
-        producer.begin_transaction().unwrap();
-        for topic in topics {
-            let name = format!("{}{}", self.settings.prefix, topic.name());
-            for partition in 0..4 {
-                let record = BaseRecord::to(&name).partition(partition).key("filler").payload("filler");
-                producer.send(record).map_err(|(error, _)| error).unwrap();
-            }
-        }
-        producer.flush(PATIENCE).unwrap();
-        producer
-    }
-
     /// An aborted transaction in every partition of these topics: nobody reads it, and it closes segments that are due, which
     /// is what lets the cluster compact them.
     fn close_segments(&self, topics: &[Topic]) {
-        self.open_transaction("filler", topics).abort_transaction(PATIENCE).unwrap();
+        broker::close_segments(&self.settings, topics);
     }
 }
 
@@ -189,7 +169,7 @@ fn topics_are_made_once_set_back_and_never_repartitioned() {
 fn an_end_waits_for_what_is_undecided() {
     let factory = Kafka::new();
     let log = factory.log();
-    let open = factory.open_transaction("slow", &[Topic::Risks]);
+    let open = broker::open_transaction(&factory.settings, "slow", &[Topic::Risks]);
     append(&log, vec![record(Topic::Risks, "k", "behind")]);
     let (begun, begins) = std::sync::mpsc::channel();
     let reading = {
