@@ -28,5 +28,7 @@ mod fleet;
 mod input;
 #[path = "kafka/poison.rs"]
 mod poison;
+#[path = "kafka/replay.rs"]
+mod replay;
 #[path = "kafka/zombie.rs"]
 mod zombie;

@@ -84,6 +84,12 @@ pub enum Command {
         after_help = "Examples:\n  tributary status\n  tributary status --service http://ingest-0:8740 --service http://correlate-0:8741 --service http://sink-0:8742\n  tributary status --scan 4711        how far one scan is: expected, received, tracked, assessed, stored\n\n`status.services` in tributary.toml names the services once. Exits 1 when anything is not ready."
     )]
     Status(StatusArgs),
+    /// What could not be taken in, and sending it again
+    Rejects {
+        /// What to do.
+        #[command(subcommand)]
+        command: RejectsCommand,
+    },
     /// Generate a synthetic estate in real formats, for load tests
     #[command(after_help = "Example:\n  tributary estate --components 100 --findings 20000 --seed 1 --out /tmp/estate")]
     Estate(EstateArgs),
@@ -336,6 +342,58 @@ pub struct StatusArgs {
     /// Where from.
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+/// Subcommands of `rejects`.
+#[derive(Debug, Subcommand)]
+pub enum RejectsCommand {
+    /// List what was rejected: when, by whom, why, where it stands on the log
+    #[command(
+        after_help = "Examples:\n  tributary rejects list --since 2h\n  tributary rejects list --reason unknown_format --topic raw.scanner --json | jq .origin\n\nAsks Kafka where kafka.brokers is configured, else a running `up`."
+    )]
+    List(RejectsArgs),
+    /// Send rejected records again, once the cause is repaired; without --yes it only says what it would do
+    #[command(
+        after_help = "Examples:\n  tributary rejects replay --reason not_granted --since 1d         what would be sent, and what is gone\n  tributary rejects replay --reason not_granted --since 1d --yes\n\nOn Kafka only. A record goes to its topic as it was: bytes, key, headers, credential. Exits 1 when some could not be sent."
+    )]
+    Replay(ReplayArgs),
+}
+
+/// Which rejects.
+#[derive(Debug, Args)]
+pub struct RejectsArgs {
+    /// Only with this short reason: `unknown_format`, `no_asset`, `not_granted` … (docs/rejects.md).
+    #[arg(long, value_name = "CODE")]
+    pub reason: Option<String>,
+    /// Only of records of this topic, without prefix: `raw.scanner`, `facts` …
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Only those rejected since then: `2026-11-25T08:00:00Z`, or so long ago: `90m`, `2h`, `7d`.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only those rejected before then.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// At most so many, the newest.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub limit: usize,
+    /// Print JSON lines.
+    #[arg(long)]
+    pub json: bool,
+    /// Where from, for a running `up`.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Options of `rejects replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Do it.
+    #[arg(long)]
+    pub yes: bool,
+    /// Which.
+    #[command(flatten)]
+    pub of: RejectsArgs,
 }
 
 /// Options of `estate`.

@@ -9,6 +9,7 @@ pub mod intel;
 pub mod migrate;
 pub mod publish;
 pub mod query;
+pub mod rejects;
 pub mod services;
 pub mod topics;
 pub mod up;

@@ -12,6 +12,7 @@ mod keys;
 mod ledger;
 mod page;
 mod print;
+mod rejects;
 mod river;
 mod server;
 mod service;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, IntelCommand, TopicsCommand};
+use cli::{Cli, Command, IntelCommand, RejectsCommand, TopicsCommand};
 
 /// Stages allocate many small things on some threads and free them on others, which is what this allocator is made for:
 /// `make bench` shows what it is worth.
@@ -78,6 +79,8 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Tail(args) => commands::ask::tail(args, &config),
         Command::Query(args) => commands::query::run(args, &config),
         Command::Status(args) => commands::ask::status(args, &config),
+        Command::Rejects { command: RejectsCommand::List(args) } => commands::rejects::list(args, &config),
+        Command::Rejects { command: RejectsCommand::Replay(args) } => commands::rejects::replay(args, &config),
         Command::Estate(args) => commands::generate::run(args),
         Command::Migrate(args) => commands::migrate::run(args, &config),
         Command::Ingest => commands::services::ingest(&config),

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::Value;
+use tributary_model::reject::Reject;
 use tributary_model::risk::Risk;
 
 use crate::ledger::Line;
@@ -136,6 +137,24 @@ pub fn status(out: &mut impl Write, status: &Status, funnel: &Value) -> io::Resu
         writeln!(out, "  ! {problem}")?;
     }
     Ok(())
+}
+
+/// Rejects, for reading.
+pub fn rejects(out: &mut impl Write, rejects: &[Reject]) -> io::Result<()> {
+    let rows: Vec<[String; 5]> = rejects
+        .iter()
+        .map(|reject| {
+            let origin = &reject.origin;
+            [
+                tributary_ingest::time::format(reject.rejected_at),
+                reject.stage.clone(),
+                reject.code.clone(),
+                format!("{}/{}/{}", origin.topic, origin.partition, origin.offset),
+                if reject.at.is_empty() { reject.reason.clone() } else { format!("{}: {}", reject.at, reject.reason) },
+            ]
+        })
+        .collect();
+    table(out, ["AT", "BY", "REASON", "RECORD", "WHAT"], &rows, [24, 8, 20, 30, 120])
 }
 
 /// How far a scan is, for reading.
