@@ -48,7 +48,7 @@ pub enum MigrateError {
     },
     /// Somebody else is migrating.
     #[error(
-        "another process holds the migration lock since {since}; if it is gone, run: DROP TABLE tributary_migration_lock"
+        "another process is migrating since {since}; try again: a lock without a sign of life for a minute is taken over"
     )]
     Locked {
         /// When it took it.
@@ -69,9 +69,15 @@ pub async fn migrate(client: &Client, dry_run: bool) -> Result<Vec<&'static str>
         return Ok(missing.iter().map(|migration| migration.name).collect());
     }
     lock(client).await?;
-    let result = apply(client, &missing).await;
+    let result = apply_missing(client).await;
     let unlocked = execute(client, "lock", "DROP TABLE IF EXISTS tributary_migration_lock").await;
     result.and_then(|names| unlocked.map(|()| names))
+}
+
+/// Looked at again under the lock: somebody else may have applied them until it was free.
+async fn apply_missing(client: &Client) -> Result<Vec<&'static str>, MigrateError> {
+    let missing = plan(&applied(client).await?)?;
+    apply(client, &missing).await
 }
 
 /// Which migrations are missing, given (name, checksum) of those applied.
@@ -101,28 +107,45 @@ async fn applied(client: &Client) -> Result<Vec<(String, String)>, MigrateError>
         .map_err(|error| MigrateError::Unreachable(error.to_string()))
 }
 
+/// A lock without a sign of life for so long is of a process that was killed, seconds. 60: a statement takes milliseconds, and
+/// before each there is a sign.
+const DEAD_S: u64 = 60;
+
 async fn lock(client: &Client) -> Result<(), MigrateError> {
     let create =
         "CREATE TABLE tributary_migration_lock (since DateTime DEFAULT now()) ENGINE = MergeTree ORDER BY since";
-    if let Err(error) = client.query(create).execute().await {
-        let since = client
-            .query("SELECT toString(metadata_modification_time) FROM system.tables WHERE database = currentDatabase() AND name = 'tributary_migration_lock'")
-            .fetch_optional::<String>()
-            .await
-            .ok()
-            .flatten();
-        return Err(match since {
-            Some(since) => MigrateError::Locked { since },
-            None => MigrateError::Unreachable(error.to_string()),
-        });
+    let Err(error) = client.query(create).execute().await else { return sign(client).await };
+    let seen = client
+        .query("SELECT count(), toUInt64(dateDiff('second', max(since), now())), toString(max(since)) FROM tributary_migration_lock")
+        .fetch_one::<(u64, u64, String)>()
+        .await;
+    match seen {
+        Err(_) => Err(MigrateError::Unreachable(error.to_string())),
+        Ok((0, ..)) => {
+            // Its owner was killed before its first sign, or is about to give it: from now on it counts.
+            sign(client).await?;
+            Err(MigrateError::Locked { since: "now".to_owned() })
+        }
+        Ok((_, age, since)) if age < DEAD_S => Err(MigrateError::Locked { since }),
+        Ok(_) => {
+            tracing::warn!("the migration lock is of a process that is gone; it is taken over");
+            execute(client, "lock", "DROP TABLE IF EXISTS tributary_migration_lock").await?;
+            client.query(create).execute().await.map_err(|_| MigrateError::Locked { since: "now".to_owned() })?;
+            sign(client).await
+        }
     }
-    Ok(())
+}
+
+/// Says that the owner of the lock lives.
+async fn sign(client: &Client) -> Result<(), MigrateError> {
+    execute(client, "lock", "INSERT INTO tributary_migration_lock SELECT now()").await
 }
 
 async fn apply(client: &Client, missing: &[Migration]) -> Result<Vec<&'static str>, MigrateError> {
     let mut names = Vec::with_capacity(missing.len());
     for migration in missing {
         for statement in statements(migration.sql) {
+            sign(client).await?;
             execute(client, migration.name, &statement).await?;
         }
         client

@@ -199,11 +199,12 @@ fn migrate_when_up(client: &tributary_sink::Client, source: &Source, stop: &Atom
                 }
                 return true;
             }
-            Err(migrate::MigrateError::Unreachable(reason)) => {
+            Err(error @ (migrate::MigrateError::Unreachable(_) | migrate::MigrateError::Locked { .. })) => {
+                let reason = error.to_string();
                 bell.wait(pause);
                 waited += pause;
                 if waited >= START_WAIT {
-                    tracing::warn!(reason, "ClickHouse still does not answer; rows wait");
+                    tracing::warn!(reason, "ClickHouse is still not migrated; rows wait");
                     waited = Duration::ZERO;
                 }
             }
