@@ -196,3 +196,18 @@ impl Random {
         (z ^ (z >> 31)) % n
     }
 }
+
+/// A `sink` that was killed while it migrated leaves its lock: another one waits until that is dead, and goes on.
+#[test]
+fn a_migration_lock_of_the_dead_is_taken_over() {
+    let engine = Engine::start();
+    let mut fleet = Fleet::new(Some(&engine));
+    engine
+        .sql("CREATE TABLE tributary_migration_lock (since DateTime DEFAULT now()) ENGINE = MergeTree ORDER BY since");
+    engine.sql("INSERT INTO tributary_migration_lock SELECT now() - 55");
+    fleet.start("sink-0");
+    fleet.wait_ready();
+    assert_eq!(engine.count("SELECT count() FROM system.tables WHERE name = 'tributary_migration_lock'"), 0);
+    assert!(engine.count("SELECT count() FROM tributary_migrations FINAL") > 0);
+    assert_eq!(fleet.ended, 0, "it waits instead of ending");
+}
