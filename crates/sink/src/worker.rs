@@ -142,7 +142,9 @@ impl Sink {
             // Nothing is lost: the positions are not committed.
             return Ok(());
         }
-        rejects.iter().for_each(|reject| metrics::rejected(&reject.code));
+        for reject in &rejects {
+            metrics::rejected(&reject.code);
+        }
         let outputs = rejects.iter().filter_map(reject_output).collect();
         let transaction = Transaction { outputs, checkpoints: checkpoints(messages) };
         let begun = Instant::now();
