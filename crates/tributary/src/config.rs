@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tributary_ingest::grant::{GrantConfig, Grants, Unlisted};
 use tributary_stream::kafka::{KafkaSettings, TopicSettings};
 
@@ -43,6 +43,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct StatusConfig {
     /// Addresses of the separate services, as `http://correlate-0:8741`. None: `up` is asked.
+    #[serde(deserialize_with = "list")]
     pub services: Vec<String>,
 }
 
@@ -53,6 +54,7 @@ pub struct Intake {
     /// Address.
     pub listen: String,
     /// Names under which a proxy in front of a loopback address is known.
+    #[serde(deserialize_with = "list")]
     pub hosts: Vec<String>,
     /// Largest report after decompression, MiB.
     pub report_max_mib: u32,
@@ -147,22 +149,47 @@ impl Default for Log {
 pub fn load(file: Option<&Path>) -> anyhow::Result<Config> {
     let default = Path::new("tributary.toml");
     let file = file.or_else(|| default.exists().then_some(default));
+    read(file, environment())
+}
+
+/// Values stay the text that they are until the type of their setting is known: a password of `0123` is no number.
+fn environment() -> config::Environment {
+    config::Environment::with_prefix("TRIBUTARY").prefix_separator("__").separator("__")
+}
+
+/// A list, or its items with commas between them: all that the environment can say.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Said::deserialize(deserializer)? {
+        Said::List(list) => list,
+        Said::Text(text) => text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect(),
+    })
+}
+
+fn read(file: Option<&Path>, environment: config::Environment) -> anyhow::Result<Config> {
     let mut builder = config::Config::builder();
     if let Some(file) = file {
-        builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        check_syntax(&text).with_context(|| format!("cannot read {}", file.display()))?;
+        builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
     }
-    let environment = config::Environment::with_prefix("TRIBUTARY")
-        .prefix_separator("__")
-        .separator("__")
-        .list_separator(",")
-        .with_list_parse_key("status.services")
-        .with_list_parse_key("intake.hosts")
-        .try_parsing(true);
     let origin = || file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
     let read = builder.add_source(environment).build().with_context(|| format!("cannot read {}", origin()))?;
     let config: Config = read.try_deserialize().with_context(|| format!("cannot use {}", origin()))?;
     config.check().with_context(|| format!("cannot use {}", origin()))?;
     Ok(config)
+}
+
+/// Says what is wrong with the file, and where, without quoting the line: it may hold a password.
+fn check_syntax(text: &str) -> anyhow::Result<()> {
+    let Err(error) = text.parse::<toml::Table>() else { return Ok(()) };
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or(text);
+    bail!("line {}: {}", before.lines().count().max(1), error.message().lines().next().unwrap_or("it is not TOML"))
 }
 
 impl Config {
@@ -230,5 +257,48 @@ mod tests {
         assert!(error("[kafka]\nbroker = 'k:9092'").contains("broker"));
         assert!(error("[status]\nservices = ['correlate-0:8741']").contains("status.services"));
         assert!(error("[topics]\npartitions = 0").contains("partitions"));
+        let insecure =
+            "[kafka]\nbrokers = 'k:9092'\ninstance = 'a'\n[kafka.security]\nmechanism = 'PLAIN'\nusername = 'u'";
+        assert!(error(insecure).contains("[kafka]: security.mechanism = PLAIN needs security.password"));
+        assert!(error("[kafka.security]\nmechanism = 'GSSAPI'").contains("GSSAPI"));
+    }
+
+    #[test]
+    fn no_error_and_no_dump_shows_a_secret() {
+        for text in [
+            "version = 1\n[kafka.security]\npassword = \"hunter2",
+            "[kafka.security]\npassword = hunter2",
+            "[kafka.security]\npassword = ['hunter2']",
+            "[kafka.security]\npassword = 'hunter2'\nusernam = 'u'",
+            "[kafka]\nbrokers = 'k:1'\ninstance = 'a'\n[kafka.security]\npassword = 'hunter2'",
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(!format!("{error:#} {error:?}").contains("hunter2"), "{error:#}");
+        }
+        let where_it_is = format!("{:#}", read("version = 1\n\n[kafka.security]\npassword = hunter2").unwrap_err());
+        assert!(where_it_is.contains("line 4"), "{where_it_is}");
+        let config = read("[kafka.security]\npassword = 'hunter2'\nkey_password = 'hunter2'").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_the_environment_says_is_text_until_a_setting_wants_a_number() {
+        let variables = [
+            ("TRIBUTARY__KAFKA__SECURITY__PASSWORD", "0123"),
+            ("TRIBUTARY__KAFKA__SECURITY__KEY_PASSWORD", "TRUE"),
+            ("TRIBUTARY__TOPICS__PARTITIONS", "4"),
+            ("TRIBUTARY__TOPICS__RETENTION_MS", "86400000"),
+            ("TRIBUTARY__LOG__FORMAT", "json"),
+            ("TRIBUTARY__INTAKE__HOSTS", "a.example, b.example"),
+            ("TRIBUTARY__STATUS__SERVICES", "http://a:1"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let config = super::read(None, environment().source(Some(variables))).unwrap();
+        assert_eq!(config.kafka.security.password, "0123".to_owned().into());
+        assert_eq!(config.kafka.security.key_password, "TRUE".to_owned().into());
+        assert_eq!((config.topics.partitions, config.topics.retention_ms), (4, 86_400_000));
+        assert!(matches!(config.log.format, Some(LogFormat::Json)));
+        assert_eq!(config.intake.hosts, ["a.example", "b.example"]);
+        assert_eq!(config.status.services, ["http://a:1"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Asking for, making and configuring topics.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CStr, CString};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,15 +13,19 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
     TopicReplication,
 };
-use rdkafka::metadata::MetadataTopic;
+use rdkafka::bindings::rd_kafka_oauthbearer_set_token;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::types::RDKafkaErrorCode;
 use tributary_model::Topic;
 
-use super::client::{self, PATIENCE, Voice};
-use super::error::{fatal, here};
+use super::client::{self, PATIENCE};
+use super::error::{Right, fatal, here, is_denial};
 use super::names::Names;
+use super::reach;
 use super::settings::KafkaSettings;
 use super::topics::TopicState;
+use super::voice::Voice;
 use crate::log::LogError;
 
 /// Pause between two looks at the cluster.
@@ -41,6 +46,7 @@ pub struct TopicSpec {
 
 /// Makes topics that are not there, and waits until they can be used; those that are there stay as they are.
 pub fn create_topics(settings: &KafkaSettings, topics: &[TopicSpec]) -> Result<(), LogError> {
+    look(settings)?;
     let (admin, names) = admin(settings)?;
     let called: Vec<String> = topics.iter().map(|spec| names.topic(spec.topic)).collect();
     let wanted: Vec<NewTopic<'_>> = topics
@@ -59,6 +65,9 @@ pub fn create_topics(settings: &KafkaSettings, topics: &[TopicSpec]) -> Result<(
     for outcome in made {
         match outcome {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) if is_denial(code) => {
+                return Err(Right::new(settings, "Create", format!("topic {name}")).is_missing());
+            }
             Err((name, error)) => return Err(LogError::fatal(format!("cannot make the topic {name}: {error}"))),
         }
     }
@@ -99,6 +108,11 @@ pub fn configure_topics(settings: &KafkaSettings, topics: &[(Topic, Vec<(String,
         return Ok(());
     }
     for outcome in block_on(admin.alter_configs(&wanted, &options())).map_err(here("cannot configure topics"))? {
+        if let Err((OwnedResourceSpecifier::Topic(name), code)) = &outcome
+            && is_denial(*code)
+        {
+            return Err(Right::new(settings, "AlterConfigs", format!("topic {name}")).is_missing());
+        }
         if let Err((resource, error)) = outcome {
             return Err(LogError::fatal(format!("cannot configure {resource:?}: {error}")));
         }
@@ -108,9 +122,8 @@ pub fn configure_topics(settings: &KafkaSettings, topics: &[(Topic, Vec<(String,
 
 /// How these topics are; those that are not there are absent.
 pub fn topic_states(settings: &KafkaSettings, topics: &[Topic]) -> Result<BTreeMap<Topic, TopicState>, LogError> {
+    let metadata = look(settings)?;
     let (admin, names) = admin(settings)?;
-    let failed = || here(format!("cannot ask Kafka at {} for its topics", settings.brokers));
-    let metadata = admin.inner().fetch_metadata(None, PATIENCE).map_err(failed())?;
     let mut states = BTreeMap::new();
     for known in metadata.topics() {
         let Some(topic) = names.parse(known.name()).filter(|topic| topics.contains(topic)) else { continue };
@@ -128,8 +141,17 @@ pub fn topic_states(settings: &KafkaSettings, topics: &[Topic]) -> Result<BTreeM
     if asked.is_empty() {
         return Ok(states);
     }
-    for answer in block_on(admin.describe_configs(&asked, &options())).map_err(failed())? {
-        let resource = answer.map_err(|error| LogError::fatal(format!("cannot read a topic's settings: {error}")))?;
+    for answer in
+        block_on(admin.describe_configs(&asked, &options())).map_err(here("cannot read the settings of topics"))?
+    {
+        let resource = answer.map_err(|code| {
+            if is_denial(code) {
+                Right::new(settings, "DescribeConfigs", format!("topics that begin with {}", settings.prefix))
+                    .is_missing()
+            } else {
+                LogError::fatal(format!("cannot read a topic's settings: {code}"))
+            }
+        })?;
         let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
         let Some(state) = names.parse(name).and_then(|topic| states.get_mut(&topic)) else { continue };
         for entry in resource.entries {
@@ -143,9 +165,49 @@ pub fn topic_states(settings: &KafkaSettings, topics: &[Topic]) -> Result<BTreeM
 }
 
 fn admin(settings: &KafkaSettings) -> Result<(AdminClient<Voice>, Names), LogError> {
-    settings.check().map_err(LogError::fatal)?;
-    let admin = client::base(settings).create_with_context(Voice).map_err(fatal("cannot make a Kafka client"))?;
+    let admin = client::base(settings)?.create_with_context(Voice::new(settings));
+    let admin: AdminClient<Voice> = admin.map_err(fatal("cannot make a Kafka client"))?;
+    if settings.security.has_tokens() {
+        give_token(&admin)?;
+    }
     Ok((admin, Names::new(&settings.prefix)))
+}
+
+/// Meets the cluster with a client that can say why not: the one for administration serves none of its own events.
+fn look(settings: &KafkaSettings) -> Result<Metadata, LogError> {
+    settings.check().map_err(LogError::fatal)?;
+    let asker = client::asker(&client::base(settings)?, Voice::connecting(settings))?;
+    reach::metadata(settings, asker.context(), |wait| client::fetch_metadata(&asker, wait))
+}
+
+/// Hands over a token, which this client would never ask for (see [`look`]); it lives for a few calls.
+#[allow(unsafe_code)] // one call that the crate makes only for clients that are polled
+fn give_token(admin: &AdminClient<Voice>) -> Result<(), LogError> {
+    let failed = |why: String| LogError::fatal(format!("cannot get a token for Kafka: {why}"));
+    let token = admin.inner().context().token().map_err(|error| failed(error.to_string()))?;
+    let text = CString::new(token.token).map_err(|_| failed("it holds a zero byte".to_owned()))?;
+    let principal =
+        CString::new(token.principal_name).map_err(|_| failed("its subject holds a zero byte".to_owned()))?;
+    let mut error = [0_u8; 512];
+    // SAFETY: the client lives until the call returns; both texts end with a zero byte and outlive the call, which copies them;
+    // there are no extensions; the error text is written within the length given, and ends with a zero byte.
+    let code = unsafe {
+        rd_kafka_oauthbearer_set_token(
+            admin.inner().native_ptr(),
+            text.as_ptr(),
+            token.lifetime_ms,
+            principal.as_ptr(),
+            std::ptr::null_mut(),
+            0,
+            error.as_mut_ptr().cast(),
+            error.len(),
+        )
+    };
+    if RDKafkaErrorCode::from(code) == RDKafkaErrorCode::NoError {
+        return Ok(());
+    }
+    let said = CStr::from_bytes_until_nul(&error).unwrap_or_default().to_string_lossy();
+    Err(failed(said.into_owned()))
 }
 
 fn options() -> AdminOptions {

@@ -9,9 +9,11 @@
 //! No rack is configured, because a rack-aware assignment of one topic need not be that of another.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::error::Error;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
@@ -19,8 +21,8 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{ClientContext, TopicPartitionList};
 use tributary_model::Topic;
 
-use super::client;
 use super::names::Names;
+use super::voice::Voice;
 
 /// What the group decided.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,16 +39,18 @@ pub(super) enum Change {
 pub(super) struct Assignment {
     names: Names,
     topics: Vec<Topic>,
+    voice: Voice,
     changes: Mutex<VecDeque<Change>>,
     /// There are changes: looked at after every record.
     pending: AtomicBool,
 }
 
 impl Assignment {
-    pub(super) fn new(names: &Names, topics: &[Topic]) -> Self {
+    pub(super) fn new(names: &Names, topics: &[Topic], voice: Voice) -> Self {
         Self {
             names: names.clone(),
             topics: topics.to_vec(),
+            voice,
             changes: Mutex::default(),
             pending: AtomicBool::new(false),
         }
@@ -97,12 +101,18 @@ fn whole(topics: &[Topic], places: impl Iterator<Item = (Topic, u32)>) -> Result
 }
 
 impl ClientContext for Assignment {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
+        self.voice.line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        client::said(&error, reason);
+        self.voice.said(&error, reason);
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.voice.token()
     }
 }
 

@@ -1,14 +1,15 @@
-//! How every client of the cluster is configured, and where what clients say goes: to the log of the process.
+//! How every client of the cluster is configured.
+
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use std::time::Duration;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaResult;
+use rdkafka::metadata::Metadata;
 
 use super::error::fatal;
 use super::settings::KafkaSettings;
+use super::voice::Voice;
 use crate::log::LogError;
 
 /// How long a call may wait for the cluster. 30 s: longer than a transaction may stay open and longer than a partition takes
@@ -18,9 +19,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Memory for records that were fetched and not yet taken, per consumer, KiB. 16 MiB: two batches.
 const FETCHED_KIB: u32 = 16 << 10;
 
-/// Settings of every client.
-pub(super) fn base(settings: &KafkaSettings) -> ClientConfig {
+/// Settings of every client. Reads the files of `settings.security`: a password that was replaced counts from here on.
+pub(super) fn base(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
     let mut config = ClientConfig::new();
+    settings.security.apply(&mut config)?;
     config
         .set("bootstrap.servers", &settings.brokers)
         .set("client.id", format!("tributary.{}", settings.instance))
@@ -31,12 +33,12 @@ pub(super) fn base(settings: &KafkaSettings) -> ClientConfig {
         .set("retry.backoff.ms", "20")
         .set("reconnect.backoff.max.ms", "1000")
         .set("topic.metadata.refresh.interval.ms", "60000");
-    config
+    Ok(config)
 }
 
 /// Settings of every consumer that sees committed records only.
-pub(super) fn consumer(settings: &KafkaSettings, group: &str) -> ClientConfig {
-    let mut config = base(settings);
+pub(super) fn consumer(settings: &KafkaSettings, group: &str) -> Result<ClientConfig, LogError> {
+    let mut config = base(settings)?;
     config
         .set("group.id", group)
         .set("isolation.level", "read_committed")
@@ -47,12 +49,12 @@ pub(super) fn consumer(settings: &KafkaSettings, group: &str) -> ClientConfig {
         .set("fetch.message.max.bytes", settings.message_bytes_max.max(1 << 20).to_string())
         .set("fetch.max.bytes", settings.message_bytes_max.max(16 << 20).to_string())
         .set("queued.max.messages.kbytes", FETCHED_KIB.to_string());
-    config
+    Ok(config)
 }
 
 /// Settings of a transactional producer.
-pub(super) fn producer(settings: &KafkaSettings, transactional_id: &str) -> ClientConfig {
-    let mut config = base(settings);
+pub(super) fn producer(settings: &KafkaSettings, transactional_id: &str) -> Result<ClientConfig, LogError> {
+    let mut config = base(settings)?;
     config
         .set("transactional.id", transactional_id)
         .set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string())
@@ -62,48 +64,25 @@ pub(super) fn producer(settings: &KafkaSettings, transactional_id: &str) -> Clie
         .set("linger.ms", "1")
         .set("queue.buffering.max.messages", "200000")
         .set("queue.buffering.max.kbytes", (128_u32 << 10).max(settings.message_bytes_max >> 9).to_string());
-    config
+    Ok(config)
 }
 
 /// A consumer that asks and assigns itself, without callbacks.
 pub(super) type Asker = BaseConsumer<Voice>;
 
 /// Makes one.
-pub(super) fn asker(config: &ClientConfig) -> Result<Asker, LogError> {
-    config.create_with_context(Voice).map_err(fatal("cannot make a Kafka consumer"))
+pub(super) fn asker(config: &ClientConfig, voice: Voice) -> Result<Asker, LogError> {
+    let asker: Asker = config.create_with_context(voice).map_err(fatal("cannot make a Kafka consumer"))?;
+    // A client that needs a token asks for it as soon as it is made, and gets it only while somebody polls; the calls that ask
+    // the cluster do not.
+    while asker.poll(Duration::ZERO).is_some() {}
+    Ok(asker)
 }
 
-/// What the client library says, as log lines of ours.
-pub(super) struct Voice;
-
-impl ClientContext for Voice {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        said(&error, reason);
-    }
-}
-
-impl ConsumerContext for Voice {}
-
-/// A line from inside the client.
-pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-            tracing::warn!(target: "kafka", facility, message);
-        }
-        RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => tracing::info!(target: "kafka", facility, message),
-        RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(target: "kafka", facility, message),
-    }
-}
-
-/// An error that the client deals with itself: it reconnects and tries again.
-pub(super) fn said(error: &KafkaError, reason: &str) {
-    // The end of a partition comes here too, as if it were an error; who reads gets it from the queue.
-    if matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
-        return;
-    }
-    tracing::warn!(target: "kafka", %error, reason);
+/// All topics that may be seen.
+pub(super) fn fetch_metadata(asker: &Asker, wait: Duration) -> KafkaResult<Metadata> {
+    let answer = asker.fetch_metadata(None, wait);
+    // What went wrong is told while polling.
+    while asker.poll(Duration::ZERO).is_some() {}
+    answer
 }

@@ -26,23 +26,31 @@ mod ends;
 mod error;
 mod mark;
 mod names;
+mod reach;
 mod reader;
 mod record;
+mod secret;
+mod security;
 mod settings;
+mod token;
 mod topics;
 mod transactor;
+mod voice;
 mod worker;
 
 pub use admin::{TopicSpec, configure_topics, create_topics, topic_states};
+pub use secret::Secret;
+pub use security::{Mechanism, Protocol, SecuritySettings};
 pub use settings::KafkaSettings;
 pub use topics::{Step, TopicSettings, TopicState, plan};
 
 use appender::Appender;
 use client::{Asker, PATIENCE};
 use ends::Ends;
-use error::here;
+use error::{Right, here};
 use names::Names;
 use reader::KafkaReader;
+use voice::Voice;
 use worker::KafkaWorker;
 
 /// Pause before a step that the client was not ready for is tried again. 5 ms: an assignment takes a few round trips.
@@ -77,10 +85,11 @@ impl KafkaLog {
         settings.check().map_err(LogError::fatal)?;
         let names = Names::new(&settings.prefix);
         let ends = Ends::new(&settings)?;
-        let mut partitions: BTreeMap<Topic, u32> = ends.topics(&names, &settings.brokers)?.into_iter().collect();
+        let mut partitions: BTreeMap<Topic, u32> = ends.topics(&names)?.into_iter().collect();
         partitions.retain(|topic, _| topics.contains(topic));
         let missing: Vec<_> = topics.iter().filter(|topic| !partitions.contains_key(topic)).collect();
         if !missing.is_empty() {
+            missing.iter().try_for_each(|topic| ends.check_visible(&names, **topic))?;
             let missing: Vec<_> = missing.into_iter().map(|topic| names.topic(*topic)).collect();
             return Err(LogError::fatal(format!(
                 "{} lacks topics that `tributary topics apply` makes: {}",
@@ -119,16 +128,20 @@ impl Cluster {
     fn committed<C: ConsumerContext>(
         &self,
         consumer: &BaseConsumer<C>,
+        group: &str,
         places: &[(Topic, u32)],
     ) -> Result<Standing, LogError> {
+        let right = || Right::new(&self.settings, "Describe", format!("group {}", self.names.group(group)));
         if places.is_empty() {
             return Ok(Standing::new());
         }
         let list = self.names.list(places.iter().map(|place| (*place, Offset::Invalid)))?;
-        let found = consumer.committed_offsets(list, PATIENCE).map_err(here("cannot ask for committed positions"))?;
+        let found =
+            consumer.committed_offsets(list, PATIENCE).map_err(right().or("cannot ask for committed positions"))?;
         let mut standing = Standing::new();
         for element in found.elements() {
-            element.error().map_err(here("cannot ask for a committed position"))?;
+            let right = Right::new(&self.settings, "Describe", format!("topic {}", element.topic()));
+            element.error().map_err(right.or("cannot ask for a committed position"))?;
             if let (Some(topic), Offset::Offset(next)) = (self.names.parse(element.topic()), element.offset()) {
                 standing.insert((topic, element.partition() as u32), (next as u64, element.metadata().to_owned()));
             }
@@ -178,9 +191,10 @@ impl Log for KafkaLog {
     }
 
     fn committed(&self, group: &str) -> Result<Vec<Checkpoint>, LogError> {
-        let config = client::consumer(&self.cluster.settings, &self.cluster.names.group(group));
+        let config = client::consumer(&self.cluster.settings, &self.cluster.names.group(group))?;
         let places = self.cluster.places(self.cluster.partitions.keys().copied());
-        self.cluster.committed(&client::asker(&config)?, &places).map(worker::checkpoints)
+        let asker = client::asker(&config, Voice::new(&self.cluster.settings))?;
+        self.cluster.committed(&asker, group, &places).map(worker::checkpoints)
     }
 
     /// Workers commit past what no reader is given, so the end is reached; and what retention took away is nobody's work
@@ -190,14 +204,15 @@ impl Log for KafkaLog {
         let standing = {
             let mut askers = lock(&self.askers);
             if !askers.contains_key(group) {
-                let mut config = client::consumer(&self.cluster.settings, &self.cluster.names.group(group));
+                let mut config = client::consumer(&self.cluster.settings, &self.cluster.names.group(group))?;
                 config.set("isolation.level", "read_uncommitted");
-                askers.insert(group.to_owned(), client::asker(&config)?);
+                let asker = client::asker(&config, Voice::new(&self.cluster.settings))?;
+                askers.insert(group.to_owned(), asker);
             }
             let asker = askers.get(group).ok_or_else(|| LogError::retry("no client to ask for positions"))?;
             // Nobody else takes what this client has to say.
             while asker.poll(Duration::ZERO).is_some() {}
-            self.cluster.committed(asker, &places)?
+            self.cluster.committed(asker, group, &places)?
         };
         let ends = self.cluster.ends.committed(&self.cluster.names, &places)?;
         let behind =

@@ -5,6 +5,7 @@
 //! asked for: hence a barrier (the assignment, later a seek to where the reader is), which throws away what was fetched
 //! before. The report does not name its topic: hence a queue per partition.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,17 +13,21 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message as _, Offset};
 use tributary_model::Topic;
 
-use super::client::{self, PATIENCE, Voice};
-use super::error::{here, is_permanent};
+use super::client::{self, PATIENCE};
+use super::error::{Right, here, is_denied, is_permanent};
+use super::voice::Voice;
 use super::{Cluster, record, seek};
 use crate::log::{Budget, LogError, Read, Reader, Start, Waker};
 use crate::message::{Message, Position};
 
 /// Longest wait between two looks at the client, whose callbacks have to be served.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long a trial read of one topic may take. 3 s: an answer takes milliseconds, and a denial comes with the first.
+const TRIAL: Duration = Duration::from_secs(3);
 
 /// A reader's handle.
 pub(super) struct KafkaReader {
@@ -70,14 +75,14 @@ impl KafkaReader {
                 places.iter().map(at).collect()
             }
         };
-        let mut config = client::consumer(&cluster.settings, &cluster.names.readers());
+        let mut config = client::consumer(&cluster.settings, &cluster.names.readers())?;
         // The end of a partition is reported by a fetch that found nothing, and such a fetch is answered after so long.
         config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "20");
         let places = places.iter().zip(starts);
         let place = |(&(topic, partition), next)| Place { topic, partition, next, high: 0, ended: false };
         Ok(Self {
             cluster: Arc::clone(cluster),
-            consumer: Arc::new(client::asker(&config)?),
+            consumer: Arc::new(client::asker(&config, Voice::new(&cluster.settings))?),
             places: places.map(place).collect(),
             queues: Vec::new(),
             turn: 0,
@@ -121,7 +126,7 @@ impl KafkaReader {
             while !taken.is_full()
                 && let Some(polled) = self.queues[at].poll(Duration::ZERO)
             {
-                accept(&mut self.places[at], polled, &mut taken)?;
+                accept(&self.cluster, &mut self.places[at], polled, &mut taken)?;
             }
             if taken.is_full() {
                 self.turn = (at + 1) % count;
@@ -143,7 +148,7 @@ impl KafkaReader {
                     if let Some(place) =
                         self.places.iter_mut().find(|place| (Some(place.topic), place.partition) == key)
                     {
-                        accept(place, Ok(record), taken)?;
+                        accept(&self.cluster, place, Ok(record), taken)?;
                     }
                 }
                 // Of which topic it does not say, and it does not say it twice: raise the barrier again.
@@ -151,6 +156,10 @@ impl KafkaReader {
                     let same = |place: &&mut Place| place.partition == partition as u32;
                     self.places.iter_mut().filter(same).for_each(|place| place.ended = false);
                     self.barrier(|place| place.partition == partition as u32)?;
+                }
+                Err(error) if is_denied(&error) => {
+                    let topics: Vec<Topic> = self.places.iter().map(|place| place.topic).collect();
+                    return Err(missing_right(&self.cluster, &error, &self.cluster.names.readers(), &topics));
                 }
                 Err(error) => refuse(error)?,
             }
@@ -260,7 +269,12 @@ impl Taken {
     }
 }
 
-fn accept(place: &mut Place, polled: KafkaResult<BorrowedMessage<'_>>, taken: &mut Taken) -> Result<(), LogError> {
+fn accept(
+    cluster: &Cluster,
+    place: &mut Place,
+    polled: KafkaResult<BorrowedMessage<'_>>,
+    taken: &mut Taken,
+) -> Result<(), LogError> {
     match polled {
         Ok(message) => {
             let message = record::read(place.topic, &message);
@@ -274,8 +288,49 @@ fn accept(place: &mut Place, polled: KafkaResult<BorrowedMessage<'_>>, taken: &m
             place.ended = true;
             Ok(())
         }
+        Err(error) if is_denied(&error) => {
+            Err(missing_right(cluster, &error, &cluster.names.readers(), &[place.topic]))
+        }
         Err(error) => refuse(error),
     }
+}
+
+/// Which right it is that these reads lack. The client does not say of which topic, so each is tried; who gets here stops
+/// anyway.
+pub(super) fn missing_right(cluster: &Cluster, error: &KafkaError, group: &str, topics: &[Topic]) -> LogError {
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
+        return Right::new(&cluster.settings, "Read", format!("group {group}")).is_missing();
+    }
+    let topics: BTreeSet<Topic> = topics.iter().copied().collect();
+    let denied: Vec<String> = topics
+        .iter()
+        .filter(|topic| topics.len() == 1 || !is_readable(cluster, **topic))
+        .map(|topic| cluster.names.topic(*topic))
+        .collect();
+    Right::new(&cluster.settings, "Read", format!("topic {}", denied.join(" and the topic "))).is_missing()
+}
+
+/// Whether a read of this topic gets past the access rules.
+fn is_readable(cluster: &Cluster, topic: Topic) -> bool {
+    let read = || -> Result<bool, LogError> {
+        let mut config = client::consumer(&cluster.settings, &cluster.names.readers())?;
+        config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "20");
+        let asker = client::asker(&config, Voice::new(&cluster.settings))?;
+        let list = cluster.names.list([((topic, 0), Offset::End)])?;
+        asker.assign(&list).map_err(here("cannot read from Kafka"))?;
+        let deadline = Instant::now() + TRIAL;
+        while Instant::now() < deadline {
+            match asker.poll(LOOK) {
+                Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                    return Ok(false);
+                }
+                Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(true),
+                _ => {}
+            }
+        }
+        Ok(true)
+    };
+    read().unwrap_or(true)
 }
 
 /// Fails on what no waiting heals; the client itself deals with the rest.

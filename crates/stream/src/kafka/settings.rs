@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::security::SecuritySettings;
+
 /// How to reach Kafka, and who this process is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,6 +26,8 @@ pub struct KafkaSettings {
     pub transaction_timeout_ms: u32,
     /// The largest record, bytes. The brokers' default; raise `max.message.bytes` of the topics and this together.
     pub message_bytes_max: u32,
+    /// TLS and SASL.
+    pub security: SecuritySettings,
 }
 
 impl Default for KafkaSettings {
@@ -36,6 +40,7 @@ impl Default for KafkaSettings {
             poll_interval_ms_max: 300_000,
             transaction_timeout_ms: 10_000,
             message_bytes_max: 1_048_576,
+            security: SecuritySettings::default(),
         }
     }
 }
@@ -69,7 +74,7 @@ impl KafkaSettings {
         if !(1_024..=1_000_000_000).contains(&self.message_bytes_max) {
             return Err(format!("message_bytes_max = {}: choose 1024 to 1000000000", self.message_bytes_max));
         }
-        Ok(())
+        self.security.check(&self.brokers)
     }
 }
 

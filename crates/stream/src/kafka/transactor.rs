@@ -8,9 +8,11 @@
 //! in steps of 100 ms.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -22,7 +24,8 @@ use tributary_model::topic::partition_of;
 
 use super::Cluster;
 use super::client::{self, PATIENCE};
-use super::error::{fatal, here, said};
+use super::error::{Right, fatal, here, is_denial, said};
+use super::voice::Voice;
 use crate::log::LogError;
 use crate::message::{Output, Position};
 
@@ -36,7 +39,9 @@ pub(super) struct Transactor {
 }
 
 /// Positions that are part of a transaction, and the membership that entitles to write them.
-pub(super) struct Offsets {
+pub(super) struct Offsets<'a> {
+    /// Without prefix.
+    pub group: &'a str,
     pub list: TopicPartitionList,
     pub member: ConsumerGroupMetadata,
 }
@@ -44,13 +49,14 @@ pub(super) struct Offsets {
 impl Transactor {
     /// Fences the previous owner of the id and aborts what it left open.
     pub(super) fn new(cluster: &Arc<Cluster>, transactional_id: &str) -> Result<Self, LogError> {
-        let config = client::producer(&cluster.settings, transactional_id);
+        let config = client::producer(&cluster.settings, transactional_id)?;
+        let deliveries = Deliveries::new(Voice::new(&cluster.settings));
         let producer: ThreadedProducer<Deliveries> =
-            config.create_with_context(Deliveries::default()).map_err(fatal("cannot make a Kafka producer"))?;
-        producer.init_transactions(PATIENCE).map_err(here(format!(
-            "cannot begin transactions as {transactional_id} at {}",
-            cluster.settings.brokers
-        )))?;
+            config.create_with_context(deliveries).map_err(fatal("cannot make a Kafka producer"))?;
+        let right = Right::new(&cluster.settings, "Write", format!("transactional id {transactional_id}"));
+        producer.init_transactions(PATIENCE).map_err(
+            right.or(format!("cannot begin transactions as {transactional_id} at {}", cluster.settings.brokers)),
+        )?;
         Ok(Self { cluster: Arc::clone(cluster), producer })
     }
 
@@ -65,13 +71,23 @@ impl Transactor {
     }
 
     /// Appends records and positions, all or nothing; answers the new end of every partition that was appended to.
-    pub(super) fn transact(&self, outputs: &[Output], offsets: Option<&Offsets>) -> Result<Vec<Position>, LogError> {
+    pub(super) fn transact(
+        &self,
+        outputs: &[Output],
+        offsets: Option<&Offsets<'_>>,
+    ) -> Result<Vec<Position>, LogError> {
         self.producer.begin_transaction().map_err(here("cannot begin a transaction"))?;
         self.context().begin();
         match self.fill(outputs, offsets).and_then(|()| self.commit()) {
             Ok(()) => Ok(self.context().ends()),
             Err(Failure::Unknown(what, error)) => Err(fatal(what)(error)),
-            Err(Failure::Undone(what)) => self.abort(what),
+            Err(Failure::Undone(what)) => {
+                let denied = self.context().denied();
+                let right = denied.map(|topic| Right::new(&self.cluster.settings, "Write", format!("topic {topic}")));
+                self.abort(what).map_err(|error| right.map_or(error, |right| right.is_missing()))
+            }
+            // A transaction that is not allowed will not be allowed the next time either.
+            Err(Failure::Denied(right)) => self.abort(right.to_string()).map_err(|_| right.is_missing()),
         }
     }
 
@@ -88,14 +104,14 @@ impl Transactor {
         self.producer.client().context()
     }
 
-    fn fill(&self, outputs: &[Output], offsets: Option<&Offsets>) -> Result<(), Failure> {
+    fn fill(&self, outputs: &[Output], offsets: Option<&Offsets<'_>>) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
         for output in outputs {
             self.send(output, deadline)?;
         }
-        if let Some(Offsets { list, member }) = offsets {
+        if let Some(Offsets { list, member, group }) = offsets {
             let sent = self.producer.send_offsets_to_transaction(list, member, PATIENCE);
-            sent.map_err(|error| Failure::Undone(said("cannot add positions to the transaction", &error)))?;
+            sent.map_err(|error| self.unsent_positions(&error, group))?;
         }
         self.context().wait(deadline, 0)
     }
@@ -125,6 +141,20 @@ impl Transactor {
                     return Err(Failure::Undone(said(&format!("cannot append to {topic}"), &error)));
                 }
             }
+        }
+    }
+
+    fn unsent_positions(&self, error: &KafkaError, group: &str) -> Failure {
+        let right = |on: String| Failure::Denied(Right::new(&self.cluster.settings, "Read", on));
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                right(format!("group {}", self.cluster.names.group(group)))
+            }
+            // The same code as for a record's topic, of which the context knows the name.
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) if self.context().denied().is_none() => {
+                right(format!("topics that the group {} reads", self.cluster.names.group(group)))
+            }
+            _ => Failure::Undone(said("cannot add positions to the transaction", error)),
         }
     }
 
@@ -161,6 +191,8 @@ impl Transactor {
 enum Failure {
     /// To be aborted.
     Undone(String),
+    /// To be aborted, and never to be tried again.
+    Denied(Right),
     /// The commit was asked for, and its outcome is not known.
     Unknown(&'static str, KafkaError),
 }
@@ -176,8 +208,8 @@ fn place(topic: Topic, partition: u32) -> usize {
 }
 
 /// Counts what is under way, and remembers where it went.
-#[derive(Default)]
 pub(super) struct Deliveries {
+    voice: Voice,
     tally: Mutex<Tally>,
     changed: Condvar,
 }
@@ -186,10 +218,20 @@ pub(super) struct Deliveries {
 struct Tally {
     outstanding: usize,
     failed: Option<String>,
+    /// The first topic that access rules do not let this producer write to.
+    denied: Option<String>,
     ends: BTreeMap<usize, u64>,
 }
 
 impl Deliveries {
+    fn new(voice: Voice) -> Self {
+        Self { voice, tally: Mutex::default(), changed: Condvar::new() }
+    }
+
+    fn denied(&self) -> Option<String> {
+        self.lock().denied.clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -250,13 +292,32 @@ impl Deliveries {
 }
 
 impl ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
+        if facility == "ADDPARTS"
+            && let Some(topic) = denied_topic(message)
+        {
+            self.lock().denied.get_or_insert(topic);
+        }
+        self.voice.line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        client::said(&error, reason);
+        self.voice.said(&error, reason);
     }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.voice.token()
+    }
+}
+
+/// The topic that a transaction may not include. When the cluster refuses a partition, the client fails everything of the
+/// transaction with one code, and names the topic in a log line only:
+/// `… Failed to add partition "t.facts" [3] to transaction: Broker: Topic authorization failed`.
+fn denied_topic(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("Failed to add partition \"").filter(|_| line.contains("authorization failed"))?;
+    rest.split_once('"').map(|(topic, _)| topic.to_owned())
 }
 
 impl ProducerContext for Deliveries {
@@ -271,7 +332,10 @@ impl ProducerContext for Deliveries {
                 let end = tally.ends.entry(place).or_default();
                 *end = next.max(*end);
             }
-            Err((error, _)) => {
+            Err((error, message)) => {
+                if error.rdkafka_error_code().is_some_and(is_denial) {
+                    tally.denied.get_or_insert_with(|| message.topic().to_owned());
+                }
                 tally.failed.get_or_insert_with(|| error.to_string());
             }
         }

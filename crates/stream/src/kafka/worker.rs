@@ -19,9 +19,10 @@ use tributary_model::Topic;
 
 use super::assignment::{Assignment, Change};
 use super::client;
-use super::error::{fatal, here};
-use super::reader::refuse;
+use super::error::{fatal, here, is_denied};
+use super::reader::{missing_right, refuse};
 use super::transactor::{Offsets, Transactor};
+use super::voice::Voice;
 use super::{Cluster, Standing, mark, record, seek};
 use crate::log::{Budget, Checkpoint, LogError, Polled, Subscription, Transaction, Waker, Worker};
 use crate::message::{Message, Position};
@@ -36,6 +37,7 @@ const ENDS_EVERY: Duration = Duration::from_secs(1);
 /// A worker's handle.
 pub(super) struct KafkaWorker {
     cluster: Arc<Cluster>,
+    group: String,
     topics: Vec<Topic>,
     member: String,
     consumer: BaseConsumer<Assignment>,
@@ -72,7 +74,7 @@ impl KafkaWorker {
         let member = names.slot(&subscription.group, &settings.instance, subscription.slot);
         // The producer first: what the previous owner of the slot had open is aborted before anything is read.
         let transactor = Transactor::new(cluster, &member)?;
-        let mut config = client::consumer(settings, &names.group(&subscription.group));
+        let mut config = client::consumer(settings, &names.group(&subscription.group))?;
         config
             .set("group.instance.id", &member)
             .set("partition.assignment.strategy", "range")
@@ -80,7 +82,7 @@ impl KafkaWorker {
             .set("heartbeat.interval.ms", (settings.session_timeout_ms / 4).to_string())
             .set("max.poll.interval.ms", settings.poll_interval_ms_max.to_string())
             .set("fetch.wait.max.ms", "100");
-        let assignment = Assignment::new(names, &subscription.topics);
+        let assignment = Assignment::new(names, &subscription.topics, Voice::new(settings));
         let consumer: Result<BaseConsumer<_>, _> = config.create_with_context(assignment);
         let mut consumer = consumer.map_err(fatal("cannot make a Kafka consumer"))?;
         let waker = Waker::default();
@@ -92,6 +94,7 @@ impl KafkaWorker {
             .map_err(fatal("cannot subscribe"))?;
         Ok(Self {
             cluster: Arc::clone(cluster),
+            group: subscription.group.clone(),
             topics: subscription.topics.clone(),
             member,
             consumer,
@@ -114,7 +117,7 @@ impl KafkaWorker {
     /// What stands on the cluster; pending commits are waited for, because the consumer reads committed records only.
     fn ask_standing(&self, partitions: impl Iterator<Item = u32>) -> Result<Standing, LogError> {
         let places: Vec<_> = partitions.flat_map(|partition| self.places_of(partition)).collect();
-        self.cluster.committed(&self.consumer, &places)
+        self.cluster.committed(&self.consumer, &self.group, &places)
     }
 
     fn places_of(&self, partition: u32) -> impl Iterator<Item = (Topic, u32)> {
@@ -296,6 +299,10 @@ impl KafkaWorker {
                         messages.push(message);
                     }
                 }
+                Some(Err(error)) if is_denied(&error) => {
+                    let group = self.cluster.names.group(&self.group);
+                    return Err(missing_right(&self.cluster, &error, &group, &self.topics));
+                }
                 Some(Err(error)) => refuse(error)?,
                 None => {
                     let left = wait.saturating_sub(begun.elapsed());
@@ -386,7 +393,7 @@ impl Worker for KafkaWorker {
         let list = self.cluster.standing_list(&written)?;
         // Fetched for every transaction: it says which generation of the group this worker still belongs to.
         let member = self.consumer.group_metadata().ok_or_else(|| LogError::abort("not a member of the group"))?;
-        self.transactor.transact(&outputs, Some(&Offsets { list, member }))?;
+        self.transactor.transact(&outputs, Some(&Offsets { list, member, group: &self.group }))?;
         self.standing.extend(written);
         self.ends_seen = Instant::now();
         Ok(())
