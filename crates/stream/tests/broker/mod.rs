@@ -58,7 +58,7 @@ impl Cluster {
     }
 
     fn of(brokers: usize) -> Self {
-        let (address, process) = launch(brokers).unwrap_or_else(|reason| panic!("{reason}"));
+        let (address, process) = launch(&[&brokers.to_string()]).unwrap_or_else(|reason| panic!("{reason}"));
         Self { address, process }
     }
 
@@ -85,16 +85,53 @@ impl Drop for Cluster {
     }
 }
 
+/// A broker with TLS, SASL and access rules; see `deploy/dev/kafka/start`.
+pub(crate) struct Secure {
+    /// Behind it, everybody may do everything.
+    pub(crate) plaintext: String,
+    /// TLS, and a password or a token.
+    pub(crate) sasl_ssl: String,
+    /// TLS, and a client's certificate.
+    pub(crate) ssl: String,
+    /// A password or a token without TLS.
+    pub(crate) sasl_plaintext: String,
+    /// Authorities, certificates and keys.
+    pub(crate) directory: tempfile::TempDir,
+    _broker: Broker,
+}
+
+/// The one of this test binary; always started, for none that is there has these certificates.
+pub(crate) fn secure() -> &'static Secure {
+    static SECURE: OnceLock<Result<Secure, String>> = OnceLock::new();
+    let start = || {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let (address, process) = launch(&["secure", &directory.path().display().to_string()])?;
+        let broker = Broker { address, _process: Some(process) };
+        let mut words = broker.address.split(' ');
+        let plaintext = words.next().unwrap_or_default().to_owned();
+        let mut next = |name: &str| {
+            let word = words.next().and_then(|word| word.strip_prefix(name)).and_then(|word| word.strip_prefix('='));
+            word.map(str::to_owned).ok_or_else(|| format!("no {name} in {:?}", broker.address))
+        };
+        let (sasl_ssl, ssl, sasl_plaintext) = (next("sasl_ssl")?, next("ssl")?, next("sasl_plaintext")?);
+        Ok(Secure { plaintext, sasl_ssl, ssl, sasl_plaintext, directory, _broker: broker })
+    };
+    match SECURE.get_or_init(start) {
+        Ok(secure) => secure,
+        Err(reason) => panic!("{reason}"),
+    }
+}
+
 fn start() -> Result<Broker, String> {
     if let Ok(address) = std::env::var(GIVEN) {
         return Ok(Broker { address, _process: None });
     }
-    let (address, process) = launch(1)?;
+    let (address, process) = launch(&["1"])?;
     Ok(Broker { address, _process: Some(process) })
 }
 
-/// Brokers by the script of this project: the bootstrap address, and the process.
-fn launch(brokers: usize) -> Result<(String, Child), String> {
+/// Brokers by the script of this project: what it says of their addresses, and the process.
+fn launch(arguments: &[&str]) -> Result<(String, Child), String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/dev/kafka/start");
     let failed = |reason: &str| {
         format!(
@@ -104,7 +141,7 @@ fn launch(brokers: usize) -> Result<(String, Child), String> {
         )
     };
     let mut process = Command::new(&script)
-        .arg(brokers.to_string())
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
