@@ -447,6 +447,28 @@ pub enum TopicsCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Print the access rules that each service needs, no more, as lines for Kafka's own kafka-acls.sh
+    #[command(
+        after_help = "Example:\n  KAFKA_ADMIN='--bootstrap-server kafka:9093 --command-config admin.properties'\n  export KAFKA_ADMIN\n  tributary topics acls --ingest User:CN=ingest --sink User:sink | sh -e\n\nA principal is what the brokers call whoever connects: User:NAME with SASL, User:CN=NAME,… with a certificate."
+    )]
+    Acls(AclsArgs),
+}
+
+/// Options of `topics acls`: who runs what.
+#[derive(Debug, Args)]
+pub struct AclsArgs {
+    /// Who runs `topics apply`.
+    #[arg(long, value_name = "PRINCIPAL", default_value = "User:apply")]
+    pub apply: String,
+    /// Who runs `ingest`.
+    #[arg(long, value_name = "PRINCIPAL", default_value = "User:ingest")]
+    pub ingest: String,
+    /// Who runs `correlate`.
+    #[arg(long, value_name = "PRINCIPAL", default_value = "User:correlate")]
+    pub correlate: String,
+    /// Who runs `sink`.
+    #[arg(long, value_name = "PRINCIPAL", default_value = "User:sink")]
+    pub sink: String,
 }
 
 /// How logs look.

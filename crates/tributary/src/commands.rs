@@ -1,5 +1,6 @@
 //! One file per command; each returns the exit code: 0 done, 1 the answer is no. Errors become exit code 2.
 
+pub mod acls;
 pub mod ask;
 pub mod check;
 pub mod demo;

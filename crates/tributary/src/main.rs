@@ -87,6 +87,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Correlate(args) => commands::services::correlate(args.listen, &config),
         Command::Sink(args) => commands::services::sink(args.listen, &config),
         Command::Topics { command: TopicsCommand::Apply { dry_run } } => commands::topics::apply(*dry_run, &config),
+        Command::Topics { command: TopicsCommand::Acls(args) } => commands::acls::print(args, &config),
         Command::Completions { .. } => Ok(0),
         Command::EngineChild { .. } => {
             tributary_chdb::child::run()?;

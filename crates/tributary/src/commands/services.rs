@@ -28,7 +28,7 @@ use crate::telemetry;
 use crate::watch::{self, Watch};
 
 /// What INGEST writes.
-const CANONICAL: [Topic; 3] = [Topic::Facts, Topic::Observations, Topic::Rejects];
+pub const CANONICAL: [Topic; 3] = [Topic::Facts, Topic::Observations, Topic::Rejects];
 
 /// Raw records to canonical ones, and the intake in front of them.
 pub fn ingest(config: &Config) -> anyhow::Result<u8> {
