@@ -30,5 +30,7 @@ mod input;
 mod poison;
 #[path = "kafka/replay.rs"]
 mod replay;
+#[path = "kafka/security.rs"]
+mod security;
 #[path = "kafka/zombie.rs"]
 mod zombie;

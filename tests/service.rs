@@ -10,8 +10,6 @@ mod bad_input;
 mod command_line;
 #[path = "service/crash.rs"]
 mod crash;
-#[path = "service/kafka_security.rs"]
-mod kafka_security;
 #[path = "service/oracle.rs"]
 mod oracle;
 #[path = "service/up.rs"]
