@@ -64,8 +64,8 @@ fn bytes_that_are_no_records_are_rejected_and_the_partitions_move_on() {
     let of_findings = rejects.iter().filter(|reject| reject.origin.topic == "findings" && reject.stage == "assess");
     let places: BTreeSet<_> = of_findings.map(|reject| (reject.origin.partition, reject.origin.offset)).collect();
     assert_eq!(places.len(), 2 * 3 * 8, "every one of them");
-    let rows = engine.count("SELECT count() FROM rejects FINAL WHERE topic = 'findings' AND stage = 'assess'");
-    assert!((1..=places.len()).contains(&rows), "{rows} rows");
+    // The sink reads findings as well, and rejects the same records: which of the two the row names is a matter of order.
+    assert_eq!(engine.count("SELECT count() FROM rejects FINAL WHERE topic = 'findings'"), places.len());
     fleet.wait_ready();
     // And after a restart, which finds it in the changelogs, too.
     fleet.stop("correlate-0");

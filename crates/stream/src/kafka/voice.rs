@@ -105,7 +105,10 @@ impl Voice {
                 }
             }
         }
-        if self.is_connecting.load(Ordering::SeqCst) {
+        // A connection that is lost is made again: it is trouble when no broker is left (`AllBrokersDown` says so), or when
+        // lag grows. A client that is closed while it connects says it, too.
+        let is_repaired = matches!(code, RDKafkaErrorCode::BrokerTransportFailure);
+        if is_repaired || self.is_connecting.load(Ordering::SeqCst) {
             tracing::debug!(target: "kafka", %error, reason);
         } else if is_news(&cause(reason)) {
             tracing::warn!(target: "kafka", %error, reason);
