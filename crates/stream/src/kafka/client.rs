@@ -15,6 +15,8 @@ use crate::log::LogError;
 /// How long a call may wait for the cluster. 30 s: longer than a transaction may stay open and longer than a partition takes
 /// to find a new leader; a cluster that does not answer by then is down, and the caller should say so.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// For what a client has queued already: nothing but the queue is waited for.
+const A_MOMENT: Duration = Duration::from_millis(2);
 
 /// Memory for records that were fetched and not yet taken, per consumer, KiB. 16 MiB: two batches.
 const FETCHED_KIB: u32 = 16 << 10;
@@ -75,14 +77,20 @@ pub(super) fn asker(config: &ClientConfig, voice: Voice) -> Result<Asker, LogErr
     let asker: Asker = config.create_with_context(voice).map_err(fatal("cannot make a Kafka consumer"))?;
     // A client that needs a token asks for it as soon as it is made, and gets it only while somebody polls; the calls that ask
     // the cluster do not.
-    while asker.poll(Duration::ZERO).is_some() {}
+    hear(&asker);
     Ok(asker)
+}
+
+/// Hands what the client has to say to its [`Voice`], up to the last word. It waits a moment even when there is nothing: a poll
+/// without patience ends at the first log line and leaves the error behind it for another time.
+pub(super) fn hear(asker: &Asker) {
+    while asker.poll(A_MOMENT).is_some() {}
 }
 
 /// All topics that may be seen.
 pub(super) fn fetch_metadata(asker: &Asker, wait: Duration) -> KafkaResult<Metadata> {
     let answer = asker.fetch_metadata(None, wait);
     // What went wrong is told while polling.
-    while asker.poll(Duration::ZERO).is_some() {}
+    hear(asker);
     answer
 }

@@ -59,7 +59,7 @@ fn refused(settings: &KafkaSettings, trouble: &Trouble) -> String {
     } else if reason.contains("SSL") || reason.contains("ssl://") && !reason.contains("SASL") {
         "TLS failed: see kafka.security.protocol, ca_file, certificate_file and key_file"
     } else {
-        "the credentials of kafka.security were refused"
+        "the credentials of kafka.security do not work"
     };
     format!("Kafka at {} cannot be used as {}: {what}: {reason}", settings.brokers, settings.security.principal())
 }

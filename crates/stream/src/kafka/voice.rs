@@ -116,7 +116,12 @@ impl Voice {
     }
 
     pub(super) fn token(&self) -> Result<OAuthToken, Box<dyn Error>> {
-        token::obtain(&self.security)
+        let token = token::obtain(&self.security);
+        if token.is_err() {
+            // Without one the client does not even try to connect, so no broker is ever found to be away.
+            lock(&self.trouble).is_everywhere = true;
+        }
+        token
     }
 }
 
