@@ -12,6 +12,13 @@ use crate::message::{Message, Output};
 pub(super) const RECORD_KEY_BYTES: usize = 1 + 4 + 8;
 const TOMBSTONE: u8 = 1;
 const HEADERS: u8 = 2;
+/// The value is an LZ4 block behind its length.
+const COMPRESSED: u8 = 4;
+/// Values of so many bytes are compressed here, once, on the thread of whoever writes them; the store would do it in its journal, in
+/// every flush and in every compaction. 4 KiB: reports and bundles are larger, and of a smaller one there is little to gain.
+const COMPRESS_BYTES: usize = 4 << 10;
+/// No record is larger, so a damaged length cannot ask for more. 256 MiB: more than an intake takes.
+const VALUE_BYTES_MAX: usize = 256 << 20;
 /// Time, flags, key length.
 const PREAMBLE_BYTES: usize = 8 + 1 + 4;
 
@@ -59,9 +66,13 @@ pub(super) struct Encoded {
 pub(super) fn encode(output: Output, partition: u32, timestamp: Millis) -> Encoded {
     let Output { topic, key, value, headers, .. } = output;
     let header_bytes: usize = headers.iter().map(|(name, text)| 8 + name.len() + text.len()).sum();
-    let value_bytes = value.as_ref().map_or(0, Bytes::len);
+    let compressed = value.as_deref().and_then(compress);
+    let value_bytes = compressed.as_ref().map_or(value.as_ref().map_or(0, Bytes::len), |block| 4 + block.len());
     let mut out = BytesMut::with_capacity(PREAMBLE_BYTES + key.len() + 2 + header_bytes + value_bytes);
     let mut flags = 0;
+    if compressed.is_some() {
+        flags |= COMPRESSED;
+    }
     if value.is_none() {
         flags |= TOMBSTONE;
     }
@@ -82,20 +93,42 @@ pub(super) fn encode(output: Output, partition: u32, timestamp: Millis) -> Encod
         }
     }
     let value_at = out.len();
-    if let Some(value) = &value {
-        out.put_slice(value);
+    match (&value, &compressed) {
+        (Some(value), Some(block)) => {
+            out.put_u32_le(value.len() as u32);
+            out.put_slice(block);
+        }
+        (Some(value), None) => out.put_slice(value),
+        (None, _) => {}
     }
     let stored = out.freeze();
+    let value = if compressed.is_some() { value } else { value.map(|_| stored.slice(value_at..)) };
     let message = Message {
         topic,
         partition,
         offset: 0,
         key: stored.slice(PREAMBLE_BYTES..PREAMBLE_BYTES + key.len()),
-        value: value.map(|_| stored.slice(value_at..)),
+        value,
         headers,
         timestamp,
     };
     Encoded { topic, partition, stored, message }
+}
+
+/// The value as an LZ4 block, if that is worth it.
+fn compress(value: &[u8]) -> Option<Vec<u8>> {
+    if value.len() < COMPRESS_BYTES || value.len() > VALUE_BYTES_MAX {
+        return None;
+    }
+    let block = lz4_flex::block::compress(value);
+    (block.len() + 4 < value.len()).then_some(block)
+}
+
+fn decompress(stored: &[u8]) -> Option<Bytes> {
+    let (length, block) = stored.split_at_checked(4)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    let value = lz4_flex::block::decompress(block, length.min(VALUE_BYTES_MAX)).ok()?;
+    (value.len() == length).then(|| Bytes::from(value))
 }
 
 /// Reads a stored record.
@@ -112,7 +145,11 @@ fn parse(topic: Topic, partition: u32, offset: u64, stored: &Bytes) -> Option<Me
     let key_end = PREAMBLE_BYTES.checked_add(key_len).filter(|end| *end <= stored.len())?;
     let mut at = key_end;
     let headers = if flags & HEADERS == 0 { Vec::new() } else { parse_headers(stored, &mut at)? };
-    let value = (flags & TOMBSTONE == 0).then(|| stored.slice(at..));
+    let value = match flags & (TOMBSTONE | COMPRESSED) {
+        0 => Some(stored.slice(at..)),
+        COMPRESSED => Some(decompress(stored.get(at..)?)?),
+        _ => None,
+    };
     Some(Message { topic, partition, offset, key: stored.slice(PREAMBLE_BYTES..key_end), value, headers, timestamp })
 }
 
@@ -208,6 +245,7 @@ mod tests {
         for (value, headers) in [
             (Some(Bytes::from_static(b"v")), headers.clone()),
             (Some(Bytes::new()), Vec::new()),
+            (Some(Bytes::from("a report ".repeat(5000))), headers.clone()),
             (None, headers),
             (None, Vec::new()),
         ] {
@@ -221,6 +259,29 @@ mod tests {
             let encoded = encode(output, 7, 1234);
             let read = decode(Topic::Facts, 7, 0, &encoded.stored).unwrap();
             assert_eq!(read, encoded.message);
+            assert!(encoded.stored.len() < 4 << 10, "what repeats is stored once");
+        }
+    }
+
+    #[test]
+    fn damaged_blocks_are_errors_not_panics() {
+        let output = Output {
+            topic: Topic::Facts,
+            partition_key: "k".to_owned(),
+            key: Bytes::from_static(b"key"),
+            value: Some(Bytes::from("a report ".repeat(5000))),
+            headers: Vec::new(),
+        };
+        let stored = encode(output, 7, 1234).stored;
+        for cut in PREAMBLE_BYTES..stored.len() {
+            assert!(decode(Topic::Facts, 7, 0, &stored.slice(..cut)).is_err(), "cut at {cut}");
+        }
+        let value_at = PREAMBLE_BYTES + 3;
+        for at in value_at..stored.len() {
+            let mut bytes = stored.to_vec();
+            bytes[at] ^= 0xff;
+            // The block has no checksum of its own: the store's catch what the disk does.
+            drop(decode(Topic::Facts, 7, 0, &Bytes::from(bytes)));
         }
     }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions};
 use tributary_model::Topic;
 use tributary_model::topic::Cleanup;
 
@@ -13,8 +13,9 @@ use super::settings::{EmbeddedSettings, NEW_PARTITIONS};
 use crate::log::{Checkpoint, LogError};
 use crate::message::{Message, Position};
 
-/// The layout this build writes. A directory of a newer one is refused.
-const FORMAT: u32 = 1;
+/// The layout this build writes. A directory of a newer one is refused; an older one is read, and is of this one from then on.
+/// 2: large values are compressed.
+const FORMAT: u32 = 2;
 const FORMAT_FILE: &str = "tributary-log-format";
 const PARTITIONS: &[u8] = b"partitions";
 /// Memory of one write buffer; three keyspaces fill theirs. 64 MiB: a smaller one is flushed and compacted more often, which
@@ -52,9 +53,13 @@ impl Store {
         let database = Database::builder(directory.join("store"))
             .cache_size(settings.cache_bytes)
             .manual_journal_persist(true)
+            // What is large is compressed before ([`codec::encode`]).
+            .journal_compression(CompressionType::None)
             .worker_threads(STORE_THREADS)
             .open()
             .map_err(|error| cannot_open(directory, error))?;
+        // Only now: another process, of an older version, may have had it open.
+        raise_format(directory)?;
         let open = |name: &str| {
             database
                 .keyspace(name, || {
@@ -181,9 +186,9 @@ fn checkpoint(topic: Topic, partition: u32, stored: &Bytes) -> Option<Checkpoint
     Some(Checkpoint { position: Position { topic, partition, next }, note: stored.slice(8..) })
 }
 
+/// Whether this build can read the directory; a new one is of this build's format.
 fn check_format(directory: &Path) -> Result<(), LogError> {
     let file = directory.join(FORMAT_FILE);
-    let io = |error| LogError::fatal_from(format!("cannot use {}", file.display()), error);
     match std::fs::read_to_string(&file) {
         Ok(text) => match text.trim().parse::<u32>() {
             Ok(found) if found <= FORMAT => Ok(()),
@@ -193,11 +198,21 @@ fn check_format(directory: &Path) -> Result<(), LogError> {
             ))),
             Err(_) => Err(LogError::fatal(format!("{} does not hold a number; restore the directory", file.display()))),
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            std::fs::write(&file, format!("{FORMAT}\n")).map_err(io)
-        }
-        Err(error) => Err(io(error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => raise_format(directory),
+        Err(error) => Err(cannot_use(&file, error)),
     }
+}
+
+/// From now on the directory is of this build's format. At once or not at all: half a file would be no format.
+fn raise_format(directory: &Path) -> Result<(), LogError> {
+    let (file, next) = (directory.join(FORMAT_FILE), directory.join("tributary-log-format.next"));
+    std::fs::write(&next, format!("{FORMAT}\n"))
+        .and_then(|()| std::fs::rename(&next, &file))
+        .map_err(|error| cannot_use(&file, error))
+}
+
+fn cannot_use(file: &Path, error: std::io::Error) -> LogError {
+    LogError::fatal_from(format!("cannot use {}", file.display()), error)
 }
 
 fn cannot_open(directory: &Path, error: fjall::Error) -> LogError {

@@ -31,11 +31,22 @@ fn a_newer_format_and_another_partition_count_are_refused() {
     let refused = EmbeddedLog::open(directory.path(), settings, clock.clone()).err().unwrap().to_string();
     assert!(refused.contains("made with 4 partitions"), "{refused}");
     let file = directory.path().join("tributary-log-format");
-    for (content, words) in [("2\n", "newer version"), ("x", "restore the directory")] {
+    for (content, words) in [("3\n", "newer version"), ("x", "restore the directory")] {
         std::fs::write(&file, content).unwrap();
         let refused = open(directory.path(), &clock).err().unwrap().to_string();
         assert!(refused.contains(words), "{refused}");
     }
+}
+
+#[test]
+fn an_older_format_is_read_and_raised() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(0));
+    let file = directory.path().join("tributary-log-format");
+    drop(open(directory.path(), &clock).unwrap());
+    std::fs::write(&file, "1\n").unwrap();
+    drop(open(directory.path(), &clock).unwrap());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "2\n");
 }
 
 #[test]
