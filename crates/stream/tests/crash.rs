@@ -18,6 +18,8 @@ const DIRECTORY: &str = "TRIBUTARY_TEST_CRASH_DIRECTORY";
 const INPUT: Topic = Topic::Observations;
 /// Records per topic and transaction.
 const SIZE: usize = 40;
+/// Transactions between two cleanings: some writers die in the middle of one.
+const CLEAN_EVERY: u64 = 5;
 /// After how many acknowledgements each writer is killed.
 const KILLS: [usize; 5] = [1, 7, 30, 64, 200];
 
@@ -33,9 +35,9 @@ fn main() {
     println!("{} writers killed, nothing lost, nothing half", KILLS.len());
 }
 
-fn open(directory: &Path) -> Arc<dyn Log> {
+fn open(directory: &Path) -> EmbeddedLog {
     let settings = EmbeddedSettings { partitions: Some(4), ..EmbeddedSettings::default() };
-    Arc::new(EmbeddedLog::open(directory, settings, Arc::new(ManualClock::at(0))).unwrap())
+    EmbeddedLog::open(directory, settings, Arc::new(ManualClock::at(0))).unwrap()
 }
 
 /// The child: commits transaction after transaction and prints the number of each that was acknowledged.
@@ -50,6 +52,9 @@ fn write(directory: &Path) {
         let checkpoints = vec![Checkpoint { position, note: Bytes::new() }];
         worker.commit(Transaction { outputs: outputs.collect(), checkpoints }).unwrap();
         println!("{number}");
+        if number % CLEAN_EVERY == 0 {
+            log.expire().unwrap();
+        }
     }
 }
 
@@ -85,6 +90,10 @@ fn check(directory: &Path, acknowledged: u64) {
         assert_eq!(count(&changes, number), SIZE, "transaction {number} is whole");
     }
     let risks = read(&log, Topic::Risks);
+    assert!(risks.len() <= (CLEAN_EVERY as usize + 2) * SIZE, "{}: cleaned meanwhile", risks.len());
+    assert_eq!(count(&risks, committed), SIZE, "the latest of every key");
+    log.expire().unwrap();
+    let risks = read(&log, Topic::Risks);
     assert_eq!((risks.len(), count(&risks, committed)), (SIZE, SIZE), "the latest of every key, and only that");
 }
 
@@ -93,7 +102,7 @@ fn count(messages: &[Message], number: u64) -> usize {
     messages.iter().filter(|message| message.value.as_deref() == Some(text.as_bytes())).count()
 }
 
-fn read(log: &Arc<dyn Log>, topic: Topic) -> Vec<Message> {
+fn read(log: &EmbeddedLog, topic: Topic) -> Vec<Message> {
     let partitions: Vec<_> = (0..4).map(|partition| (topic, partition)).collect();
     let mut reader = log.reader(&partitions, &Start::Beginning).unwrap();
     let mut all = Vec::new();

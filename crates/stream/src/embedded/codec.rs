@@ -43,14 +43,6 @@ pub(super) fn offset_of(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(5..RECORD_KEY_BYTES)?.try_into().ok()?))
 }
 
-/// Topic, partition, record key: where the latest offset of a compacted key is kept.
-pub(super) fn latest_key(topic: Topic, partition: u32, key: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(5 + key.len());
-    out.extend_from_slice(&partition_key(topic, partition));
-    out.extend_from_slice(key);
-    out
-}
-
 /// A record ready to be stored: encoded on the caller's thread, so that the committer only assigns offsets.
 #[derive(Debug, Clone)]
 pub(super) struct Encoded {
@@ -165,6 +157,23 @@ fn parse_headers(stored: &[u8], at: &mut usize) -> Option<Vec<(String, String)>>
     (0..count).map(|_| Some((text(stored, at)?, text(stored, at)?))).collect()
 }
 
+/// What cleaning looks at.
+pub(super) struct Glance<'a> {
+    pub key: &'a [u8],
+    pub timestamp: Millis,
+    pub is_tombstone: bool,
+}
+
+/// Reads only as much of a stored record.
+pub(super) fn glance(stored: &[u8]) -> Option<Glance<'_>> {
+    let key_len = u32::from_le_bytes(stored.get(9..13)?.try_into().ok()?) as usize;
+    Some(Glance {
+        key: stored.get(PREAMBLE_BYTES..PREAMBLE_BYTES.checked_add(key_len)?)?,
+        timestamp: timestamp_of(stored)?,
+        is_tombstone: stored.get(8)? & TOMBSTONE != 0,
+    })
+}
+
 /// The time of a stored record.
 pub(super) fn timestamp_of(stored: &[u8]) -> Option<Millis> {
     Some(Millis::from_le_bytes(stored.get(..8)?.try_into().ok()?))
@@ -177,20 +186,23 @@ pub(super) struct Extent {
     pub start: u64,
     /// The next offset to assign.
     pub end: u64,
-    /// Stored bytes of the records between; only of topics that delete.
+    /// Stored bytes of the records between.
     pub bytes: u64,
+    /// The same after the last cleaning; only of topics that compact.
+    pub clean: u64,
 }
 
 impl Extent {
     /// As stored.
     pub(super) fn encode(self) -> Vec<u8> {
-        [self.start, self.end, self.bytes].iter().flat_map(|number| number.to_le_bytes()).collect()
+        [self.start, self.end, self.bytes, self.clean].iter().flat_map(|number| number.to_le_bytes()).collect()
     }
 
     /// As read.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-        Some(Self { start: number(0)?, end: number(8)?, bytes: number(16)? })
+        // Format 1 had no fourth.
+        Some(Self { start: number(0)?, end: number(8)?, bytes: number(16)?, clean: number(24).unwrap_or_default() })
     }
 }
 
@@ -214,21 +226,6 @@ pub(super) fn split_position_key(key: &[u8]) -> Option<(&str, Topic, u32)> {
     let (group, place) = key.split_at_checked(key.len().checked_sub(6)?)?;
     let partition = u32::from_be_bytes(place.get(2..6)?.try_into().ok()?);
     Some((std::str::from_utf8(group).ok()?, topic_of(place[1])?, partition))
-}
-
-/// Time, topic, partition, offset: a tombstone in the order in which tombstones may be dropped.
-pub(super) fn tombstone_key(timestamp: Millis, topic: Topic, partition: u32, offset: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(8 + RECORD_KEY_BYTES);
-    out.extend_from_slice(&(timestamp.max(0) as u64).to_be_bytes());
-    out.extend_from_slice(&record_key(topic, partition, offset));
-    out
-}
-
-/// Time, topic, partition and offset of a tombstone key.
-pub(super) fn split_tombstone_key(key: &[u8]) -> Option<(Millis, Topic, u32, u64)> {
-    let time = u64::from_be_bytes(key.get(..8)?.try_into().ok()?);
-    let partition = u32::from_be_bytes(key.get(9..13)?.try_into().ok()?);
-    Some((time as Millis, topic_of(*key.get(8)?)?, partition, offset_of(&key[8..])?))
 }
 
 fn topic_of(code: u8) -> Option<Topic> {
@@ -259,6 +256,9 @@ mod tests {
             let encoded = encode(output, 7, 1234);
             let read = decode(Topic::Facts, 7, 0, &encoded.stored).unwrap();
             assert_eq!(read, encoded.message);
+            let glance = glance(&encoded.stored).unwrap();
+            assert_eq!((glance.key, glance.timestamp), (&b"key"[..], 1234));
+            assert_eq!(glance.is_tombstone, read.value.is_none());
             assert!(encoded.stored.len() < 4 << 10, "what repeats is stored once");
         }
     }
@@ -308,10 +308,9 @@ mod tests {
         assert_eq!(offset_of(&record_key(Topic::Facts, 1, 77)), Some(77));
         let key = position_key("assess", Topic::Findings, 300);
         assert_eq!(split_position_key(&key), Some(("assess", Topic::Findings, 300)));
-        let key = tombstone_key(99, Topic::Risks, 4, 5);
-        assert_eq!(split_tombstone_key(&key), Some((99, Topic::Risks, 4, 5)));
-        let extent = Extent { start: 1, end: 2, bytes: 3 };
+        let extent = Extent { start: 1, end: 2, bytes: 3, clean: 4 };
         assert_eq!(Extent::decode(&extent.encode()), Some(extent));
+        assert_eq!(Extent::decode(&extent.encode()[..24]), Some(Extent { clean: 0, ..extent }), "format 1");
         assert_eq!(split_position_key(b"x"), None);
     }
 }

@@ -10,6 +10,7 @@ use fjall::PersistMode;
 use hashbrown::HashMap;
 use tributary_model::time::Millis;
 
+use super::clean::{self, Cleaning};
 use super::codec::{Encoded, Extent};
 use super::fence::{Claim, Fences};
 use super::retention;
@@ -71,6 +72,7 @@ pub(super) struct Committer {
     cached: VecDeque<(usize, usize, usize)>,
     cached_bytes: usize,
     expire_at: Millis,
+    cleaning: Option<Cleaning>,
     /// After a failed write nothing more is accepted: what the disk has is not known.
     poisoned: bool,
 }
@@ -93,6 +95,7 @@ impl Committer {
             expire_at: clock.now() + EXPIRE_EVERY.as_millis() as Millis,
             clock,
             extents,
+            cleaning: None,
             cached: VecDeque::new(),
             cached_bytes: 0,
             poisoned: false,
@@ -108,7 +111,9 @@ impl Committer {
 
     fn run(mut self, jobs: &Receiver<Job>) {
         loop {
-            match jobs.recv_timeout(EXPIRE_EVERY) {
+            // Cleaning goes on between rounds, and whenever there is nothing else to do.
+            let wait = if self.cleaning.is_some() { Duration::ZERO } else { EXPIRE_EVERY };
+            match jobs.recv_timeout(wait) {
                 Ok(job) => self.round(job, jobs),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -118,7 +123,9 @@ impl Committer {
                 if let Err(error) = retention::expire(&mut self) {
                     tracing::error!(%error, "expired records stay on disk");
                 }
+                self.cleaning = self.cleaning.take().or_else(|| clean::next(&self));
             }
+            self.clean_on();
         }
     }
 
@@ -154,7 +161,17 @@ impl Committer {
             drop(reply.send(Ok(())));
         }
         for reply in expiries {
-            drop(reply.send(retention::expire(self)));
+            drop(reply.send(retention::expire(self).and_then(|()| clean::all(self))));
+        }
+    }
+
+    /// One step of the cleaning that is under way.
+    fn clean_on(&mut self) {
+        let Some(cleaning) = self.cleaning.take().filter(|_| !self.poisoned) else { return };
+        match cleaning.step(self) {
+            Ok(Some(cleaning)) => self.cleaning = Some(cleaning),
+            Ok(None) => self.cleaning = clean::next(self),
+            Err(error) => tracing::error!(%error, "superseded records stay on disk"),
         }
     }
 
@@ -175,12 +192,8 @@ impl Committer {
     fn write(&mut self, round: Round) -> Result<(), LogError> {
         let store = Arc::clone(&self.store);
         let mut batch = store.database.batch().durability(Some(PersistMode::SyncData));
-        let written = round.fill(&store, &mut batch).and_then(|written| {
-            self.tails.round_starts();
-            batch.commit().map_err(unwritable)?;
-            Ok(written)
-        });
-        let written = written.inspect_err(|_| self.poisoned = true)?;
+        let written = round.fill(&store, &mut batch);
+        batch.commit().map_err(unwritable).inspect_err(|_| self.poisoned = true)?;
         metrics::log_committed();
         for (topic, (records, bytes)) in &written.appended {
             metrics::log_appended(*topic, *records, *bytes);
@@ -196,7 +209,6 @@ impl Committer {
             self.cached.push_back((index, count, size));
             self.cached_bytes += size;
         }
-        self.tails.round_published();
         self.tails.ring(topics);
         while self.cached_bytes > self.settings.tail_bytes
             && let Some((index, count, size)) = self.cached.pop_front()

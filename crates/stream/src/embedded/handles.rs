@@ -26,16 +26,13 @@ struct Cursors {
     held: BTreeSet<(Topic, u32)>,
     /// Whose turn is first next time.
     turn: usize,
-    /// Rounds that must be published before an end is the end: the store may show that a round removed the old record of a
-    /// key before the ends show its new one.
-    must_see: u64,
 }
 
 impl Cursors {
     fn new(inner: Arc<Inner>, topics: impl IntoIterator<Item = Topic>) -> Self {
         let waiter = Waiter::new(topics);
         inner.tails.register(&waiter);
-        Self { inner, waiter, places: Vec::new(), held: BTreeSet::new(), turn: 0, must_see: 0 }
+        Self { inner, waiter, places: Vec::new(), held: BTreeSet::new(), turn: 0 }
     }
 
     /// Records that are there, without waiting.
@@ -55,9 +52,7 @@ impl Cursors {
             let read = if let Some(read) = cached {
                 read
             } else {
-                let read = self.inner.store.read((topic, partition), (next, end), limits, &mut messages)?;
-                self.must_see = self.inner.tails.rounds_started();
-                read
+                self.inner.store.read((topic, partition), (next, end), limits, &mut messages)?
             };
             self.places[place].next = read.0;
             bytes += read.1;
@@ -207,12 +202,10 @@ impl EmbeddedReader {
 
 impl Reader for EmbeddedReader {
     fn read(&mut self, budget: Budget) -> Result<Read, LogError> {
-        let published = self.0.inner.tails.rounds_published();
         let end = |cursor: &Position| self.0.inner.tails.end(cursor.topic, cursor.partition);
         let ends: Vec<u64> = self.0.places.iter().map(end).collect();
         let messages = self.0.take_or_wait(budget)?;
-        let read = self.0.places.iter().zip(ends).all(|(cursor, end)| cursor.next >= end);
-        let at_end = read && published >= self.0.must_see;
+        let at_end = self.0.places.iter().zip(ends).all(|(cursor, end)| cursor.next >= end);
         Ok(Read { messages, at_end })
     }
 

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::log::{Checkpoint, Log, LogError, Producer, Reader, Start, Subscription, Worker};
 use crate::message::{Output, Position};
 
+mod clean;
 mod codec;
 mod committer;
 mod fence;
@@ -74,7 +75,7 @@ impl EmbeddedLog {
         Ok(Self(Arc::new(Inner { store, tails, fences, clock, partitions, jobs: Some(jobs), committer })))
     }
 
-    /// Drops expired records now instead of within a minute. For tests and for `tributary status`.
+    /// Drops expired and superseded records now instead of when it is time. For tests.
     pub fn expire(&self) -> Result<(), LogError> {
         let (reply, answer) = sync_channel(1);
         self.0.send(Job::Expire { reply })?;

@@ -1,4 +1,4 @@
-//! What is forgotten, and when: tombstones after their time, consumed records by age and by size.
+//! What topics that delete forget, and when: consumed records by age and by size.
 //! Runs on the committer's thread, so it never races with an append.
 
 use fjall::PersistMode;
@@ -8,7 +8,7 @@ use tributary_model::topic::Cleanup;
 
 use super::codec;
 use super::committer::Committer;
-use super::store::{Store, unreadable, unwritable};
+use super::store::{unreadable, unwritable};
 use crate::log::LogError;
 
 /// Keys removed per batch. Bounds memory and the pause of commits that wait meanwhile.
@@ -17,7 +17,6 @@ const SWEEP_RECORDS: usize = 10_000;
 /// Drops what has expired.
 pub(super) fn expire(committer: &mut Committer) -> Result<(), LogError> {
     let now = committer.clock.now();
-    while expire_tombstones(&committer.store, now - committer.settings.tombstone_ms)? == SWEEP_RECORDS {}
     let consumed = committer.consumed()?;
     for topic in Topic::ALL.into_iter().filter(|topic| topic.cleanup() == Cleanup::Delete) {
         for partition in 0..committer.tails.partitions() {
@@ -27,30 +26,6 @@ pub(super) fn expire(committer: &mut Committer) -> Result<(), LogError> {
         }
     }
     Ok(())
-}
-
-/// Removes the oldest tombstones written before `cutoff`, with their index entries if they are still the latest.
-fn expire_tombstones(store: &Store, cutoff: Millis) -> Result<usize, LogError> {
-    let mut batch = store.database.batch().durability(Some(PersistMode::SyncData));
-    let mut expired = 0;
-    for entry in store.tombstones.iter().take(SWEEP_RECORDS) {
-        let (queued, key) = entry.into_inner().map_err(unreadable)?;
-        let Some((timestamp, topic, partition, offset)) = codec::split_tombstone_key(&queued) else {
-            return Err(LogError::fatal("a queued tombstone in the store is damaged"));
-        };
-        if timestamp >= cutoff {
-            break;
-        }
-        expired += 1;
-        let latest = codec::latest_key(topic, partition, &key);
-        if store.latest_offset(&latest)? == Some(offset) {
-            batch.remove(&store.latest, latest);
-            batch.remove(store.records(topic), codec::record_key(topic, partition, offset).to_vec());
-        }
-        batch.remove(&store.tombstones, queued);
-    }
-    batch.commit().map_err(unwritable)?;
-    Ok(expired)
 }
 
 /// Removes the oldest records below `limit` that are too old or too many.

@@ -1,4 +1,5 @@
-//! One round of group commit while it is put together: offsets, superseded records, positions, extents.
+//! One round of group commit while it is put together: offsets, positions, extents. Of a compacted key only its last record of the
+//! round is written; what earlier rounds wrote is cleaned later ([`super::clean`]).
 //! Every key of the store is written at most once per round, because all writes of a batch have one version.
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use super::codec::{self, Encoded, Extent};
 use super::fence::Claim;
 use super::store::{Store, position_value};
 use super::tail::Tails;
-use crate::log::{Checkpoint, LogError};
+use crate::log::Checkpoint;
 use crate::message::{Message, Position};
 
 /// A round in the making.
@@ -22,8 +23,8 @@ pub(super) struct Round<'a> {
     records: Vec<Option<Encoded>>,
     /// Touched partitions, with the extent after this round.
     touched: HashMap<usize, (Topic, u32, Extent)>,
-    /// Latest record of each compacted key of this round: its place in `records`.
-    latest: HashMap<Vec<u8>, usize>,
+    /// Latest record of each compacted key of this round, by partition index: its place in `records`.
+    latest: HashMap<(usize, Bytes), usize>,
     positions: HashMap<Vec<u8>, Vec<u8>>,
 }
 
@@ -84,13 +85,13 @@ impl<'a> Round<'a> {
         record.message.offset = extent.end;
         extent.end += 1;
         let next = extent.end;
-        match topic.cleanup() {
-            Cleanup::Delete => extent.bytes += record.stored.len() as u64,
-            Cleanup::Compact => {
-                let key = codec::latest_key(topic, partition, &record.message.key);
-                if let Some(superseded) = self.latest.insert(key, self.records.len()) {
-                    self.records[superseded] = None;
-                }
+        extent.bytes += record.stored.len() as u64;
+        if topic.cleanup() == Cleanup::Compact {
+            let key = (index, record.message.key.clone());
+            if let Some(superseded) = self.latest.insert(key, self.records.len())
+                && let Some(superseded) = self.records[superseded].take()
+            {
+                extent.bytes -= superseded.stored.len() as u64;
             }
         }
         self.records.push(Some(record));
@@ -98,13 +99,8 @@ impl<'a> Round<'a> {
     }
 
     /// Writes everything into the batch.
-    pub(super) fn fill(self, store: &Store, batch: &mut OwnedWriteBatch) -> Result<Written, LogError> {
-        let Self { records, touched, latest, positions, .. } = self;
-        for (key, place) in latest {
-            if let Some(record) = &records[place] {
-                supersede(store, batch, key, record)?;
-            }
-        }
+    pub(super) fn fill(self, store: &Store, batch: &mut OwnedWriteBatch) -> Written {
+        let Self { records, touched, positions, .. } = self;
         for (key, value) in positions {
             batch.insert(&store.positions, key, value);
         }
@@ -124,21 +120,6 @@ impl<'a> Round<'a> {
             written.published.push((index, topic, messages, extent.end));
             written.extents.push((index, extent));
         }
-        Ok(written)
+        written
     }
-}
-
-/// Makes a record the latest of its key: the one before it is removed, and a tombstone is queued for its own removal.
-fn supersede(store: &Store, batch: &mut OwnedWriteBatch, key: Vec<u8>, record: &Encoded) -> Result<(), LogError> {
-    let (topic, partition) = (record.topic, record.partition);
-    if let Some(before) = store.latest_offset(&key)? {
-        batch.remove(store.records(topic), codec::record_key(topic, partition, before).to_vec());
-    }
-    let offset = record.message.offset;
-    batch.insert(&store.latest, key, offset.to_be_bytes().to_vec());
-    if record.message.value.is_none() {
-        let queued = codec::tombstone_key(record.message.timestamp, topic, partition, offset);
-        batch.insert(&store.tombstones, queued, Bytes::copy_from_slice(&record.message.key));
-    }
-    Ok(())
 }

@@ -14,11 +14,11 @@ use crate::log::{Checkpoint, LogError};
 use crate::message::{Message, Position};
 
 /// The layout this build writes. A directory of a newer one is refused; an older one is read, and is of this one from then on.
-/// 2: large values are compressed.
+/// 2: large values are compressed; superseded records stay until they are cleaned.
 const FORMAT: u32 = 2;
 const FORMAT_FILE: &str = "tributary-log-format";
 const PARTITIONS: &[u8] = b"partitions";
-/// Memory of one write buffer; three keyspaces fill theirs. 64 MiB: a smaller one is flushed and compacted more often, which
+/// Memory of one write buffer; two keyspaces fill theirs. 64 MiB: a smaller one is flushed and compacted more often, which
 /// costs the cores that the stages need; a larger one takes their memory and makes recovery longer.
 const MEMTABLE_BYTES: u64 = 64 << 20;
 
@@ -33,14 +33,10 @@ pub(super) struct Store {
     records: Keyspace,
     /// The same of topics that compact; apart because their deletes are scattered, not at the front.
     compacted: Keyspace,
-    /// (topic, partition, key) → offset of the latest record, of topics that compact.
-    pub latest: Keyspace,
     /// (topic, partition) → [`Extent`].
     pub extents: Keyspace,
     /// (group, topic, partition) → next offset and note.
     pub positions: Keyspace,
-    /// (time, topic, partition, offset) → key, of tombstones.
-    pub tombstones: Keyspace,
 }
 
 impl Store {
@@ -67,13 +63,15 @@ impl Store {
                 })
                 .map_err(|error| cannot_open(directory, error))
         };
+        // What format 1 knew of each key.
+        for name in ["latest", "tombstones"].into_iter().filter(|name| database.keyspace_exists(name)) {
+            database.delete_keyspace(open(name)?).map_err(|error| cannot_open(directory, error))?;
+        }
         let store = Self {
             records: open("records")?,
             compacted: open("compacted")?,
-            latest: open("latest")?,
             extents: open("extents")?,
             positions: open("positions")?,
-            tombstones: open("tombstones")?,
             database,
         };
         let partitions = store.partitions(directory, settings.partitions)?;
@@ -118,12 +116,6 @@ impl Store {
             Some(stored) => Extent::decode(&stored)
                 .ok_or_else(|| LogError::fatal(format!("the extent of {topic}/{partition} is damaged"))),
         }
-    }
-
-    /// The latest offset of a key of a compacted topic.
-    pub(super) fn latest_offset(&self, latest_key: &[u8]) -> Result<Option<u64>, LogError> {
-        let stored = self.latest.get(latest_key).map_err(unreadable)?;
-        Ok(stored.and_then(|bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?))))
     }
 
     /// Stored records from `from` (inclusive) to `end` (exclusive), as many as the limits allow but at least one. Also

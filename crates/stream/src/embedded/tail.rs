@@ -19,10 +19,6 @@ pub(super) struct Tails {
     /// By topic code, then partition.
     all: Vec<Tail>,
     waiters: Mutex<Vec<Arc<Waiter>>>,
-    /// Rounds that the store may already show.
-    started: AtomicU64,
-    /// Rounds that the ends show too.
-    published: AtomicU64,
 }
 
 struct Tail {
@@ -69,27 +65,7 @@ impl Tails {
                 newest: Mutex::new(Newest { base: end, records: VecDeque::new() }),
             })
             .collect();
-        Self { partitions, all, waiters: Mutex::default(), started: AtomicU64::new(0), published: AtomicU64::new(0) }
-    }
-
-    /// The store is about to show another round; the ends follow with [`Tails::publish`] and [`Tails::rounds_published`].
-    pub(super) fn round_starts(&self) {
-        self.started.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Every round that was started is published.
-    pub(super) fn round_published(&self) {
-        self.published.store(self.started.load(Ordering::SeqCst), Ordering::SeqCst);
-    }
-
-    /// Rounds of which a reader of the store may just have seen the removals.
-    pub(super) fn rounds_started(&self) -> u64 {
-        self.started.load(Ordering::SeqCst)
-    }
-
-    /// Rounds of which every reader sees the records.
-    pub(super) fn rounds_published(&self) -> u64 {
-        self.published.load(Ordering::SeqCst)
+        Self { partitions, all, waiters: Mutex::default() }
     }
 
     /// Partitions of every topic.

@@ -211,7 +211,7 @@ impl Log for KafkaLog {
             }
             let asker = askers.get(group).ok_or_else(|| LogError::retry("no client to ask for positions"))?;
             // Nobody else takes what this client has to say.
-            client::hear(&asker);
+            client::hear(asker);
             self.cluster.committed(asker, group, &places)?
         };
         let ends = self.cluster.ends.committed(&self.cluster.names, &places)?;

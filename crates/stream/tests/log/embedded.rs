@@ -1,9 +1,11 @@
 //! What only the embedded log promises: its directory, its threads, its memory, its retention.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tributary_model::Topic;
+use tributary_model::topic::partition_of;
 use tributary_stream::clock::ManualClock;
 use tributary_stream::log::{Budget, Checkpoint, Log, Polled, Start, Transaction};
 use tributary_stream::{EmbeddedLog, EmbeddedSettings, Position};
@@ -143,6 +145,33 @@ fn consumed_records_are_dropped_by_age_and_unconsumed_ones_never() {
     let left = read_disk(&factory, Topic::Observations);
     assert_eq!(left, ["young"]);
     assert_eq!(read_disk(&factory, Topic::Changes), ["kept"]);
+}
+
+#[test]
+fn superseded_records_are_cleaned_between_commits() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(0));
+    let log: Arc<dyn Log> = Arc::new(open(directory.path(), &clock).unwrap());
+    // 12 MB of one partition, of which ten records are the latest.
+    let key = (0..).map(|n| format!("k{n}")).filter(|key| partition_of(key, 4) == 0);
+    let keys: Vec<String> = key.take(10).collect();
+    for round in 0..150 {
+        let values = keys.iter().map(|key| record(Topic::Risks, key, &format!("{round:04000}")));
+        append(&log, values.collect());
+    }
+    clock.set(61_000);
+    // A step after each commit: some read, some remove, and what comes meanwhile stays.
+    for n in 0..20 {
+        append(&log, vec![record(Topic::Risks, &keys[n % 10], &format!("late {n}"))]);
+    }
+    drop(log);
+    let log: Arc<dyn Log> = Arc::new(open(directory.path(), &clock).unwrap());
+    let messages = read(&log, Topic::Risks);
+    assert!((10..=30).contains(&messages.len()), "{} records are left", messages.len());
+    let latest: BTreeMap<_, _> = messages.iter().map(|message| (message.key_str(), &message.value)).collect();
+    for (n, key) in keys.iter().enumerate() {
+        assert_eq!(latest[key.as_str()].as_deref(), Some(format!("late {}", n + 10).as_bytes()));
+    }
 }
 
 /// Values as a reader gets them who is too late for the tail.
