@@ -1,5 +1,6 @@
 //! Runs the demo and reads what it left on its log.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -50,16 +51,15 @@ impl Run {
         for topic in Topic::ALL.into_iter().filter(|topic| !Topic::RAW.contains(topic)) {
             canonical.extend(messages(&log, topic).into_iter().filter_map(|m| Some((topic, m.value?.to_vec()))));
         }
-        let mut changes: Vec<Change> = decoded(&canonical, Topic::Changes);
+        let mut changes: Vec<Change> = decoded(messages(&log, Topic::Changes));
         changes.sort_by_key(|change| (change.risk, change.generation, change.revision));
-        let of_topic = |wanted: Topic| canonical.iter().filter(move |(topic, _)| *topic == wanted);
-        let tickets = of_topic(Topic::Tickets).map(|(_, value)| serde_json::from_slice(value).unwrap()).collect();
+        let tickets = latest(messages(&log, Topic::Tickets)).into_iter();
         Self {
             json,
-            risks: decoded(&canonical, Topic::Risks),
+            risks: decoded(latest(messages(&log, Topic::Risks))),
             changes,
-            tickets,
-            rejects: decoded(&canonical, Topic::Rejects),
+            tickets: tickets.map(|m| serde_json::from_slice(&m.value.unwrap()).unwrap()).collect(),
+            rejects: decoded(messages(&log, Topic::Rejects)),
             canonical,
         }
     }
@@ -78,8 +78,17 @@ impl Run {
     }
 }
 
-fn decoded<T: AvroRecord>(canonical: &[(Topic, Vec<u8>)], topic: Topic) -> Vec<T> {
-    canonical.iter().filter(|(t, _)| *t == topic).map(|(_, value)| T::decode(value).unwrap()).collect()
+fn decoded<T: AvroRecord>(messages: Vec<Message>) -> Vec<T> {
+    messages.into_iter().filter_map(|m| m.value).map(|value| T::decode(&value).unwrap()).collect()
+}
+
+/// What a compacted topic says in the end: the last record of every key, unless it is a tombstone.
+fn latest(messages: Vec<Message>) -> Vec<Message> {
+    let mut by_key = BTreeMap::new();
+    for message in messages {
+        by_key.insert(message.key.to_vec(), message);
+    }
+    by_key.into_values().filter(|message| message.value.is_some()).collect()
 }
 
 fn messages(log: &EmbeddedLog, topic: Topic) -> Vec<Message> {
