@@ -165,7 +165,7 @@ impl IngestWorker {
         let settings = self.shared.settings;
         let budget = Budget { records: settings.batch_records, bytes: settings.batch_bytes, wait };
         let messages = match self.worker.poll(budget)? {
-            Polled::Batch(messages) => messages,
+            Polled::Batch(messages) => surroundings_first(messages),
             Polled::Assigned(partitions) => {
                 self.unstarted.extend(partitions);
                 self.state.joined.store(true, Ordering::Relaxed);
@@ -225,6 +225,9 @@ impl IngestWorker {
         for group in messages.chunks(self.shared.settings.threads.max(1)) {
             let normalised = self.normalise(group);
             for (message, outputs) in group.iter().zip(normalised) {
+                if open.tells_surroundings && !tells_surroundings(message.topic) {
+                    self.commit(&mut open)?;
+                }
                 // What follows on a paused partition stays on the log, and comes when it is tried again.
                 if self.skips(message, &outputs) {
                     continue;
@@ -276,16 +279,31 @@ struct OpenTransaction {
     bytes: usize,
     bytes_in: usize,
     records: usize,
+    /// Its last record tells of surroundings.
+    tells_surroundings: bool,
 }
 
 impl OpenTransaction {
     fn add(&mut self, message: &Message, outputs: Vec<Output>) {
+        self.tells_surroundings = tells_surroundings(message.topic);
         self.positions.insert((message.topic, message.partition), message.offset + 1);
         self.bytes_in += message.value.as_ref().map_or(0, Bytes::len);
         self.bytes += outputs.iter().map(|output| output.value.as_ref().map_or(0, Bytes::len)).sum::<usize>();
         self.records += 1;
         self.outputs.extend(outputs);
     }
+}
+
+/// Builds, clusters and catalogues say which component a scanned asset belongs to. They are small and are committed before the
+/// scans of the same batch are parsed: TRACK then knows them, and no risk is opened for one component and moved to another.
+fn tells_surroundings(topic: Topic) -> bool {
+    matches!(topic, Topic::RawCicd | Topic::RawCloud | Topic::RawCatalog | Topic::RawIntel)
+}
+
+/// Between topics there is no order to keep; within one, it is kept.
+fn surroundings_first(mut messages: Vec<Message>) -> Vec<Message> {
+    messages.sort_by_key(|message| !tells_surroundings(message.topic));
+    messages
 }
 
 /// The canonical records of a message, encoded. Never panics, and never empty for a message of a raw topic.

@@ -1,6 +1,7 @@
 //! The tributary binary: telemetry, configuration, run, exit code.
 
 mod access;
+mod allocator;
 mod cli;
 mod client;
 mod commands;
@@ -30,15 +31,11 @@ use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command, IntelCommand, RejectsCommand, TopicsCommand};
 
-/// Stages allocate many small things on some threads and free them on others, which is what this allocator is made for:
-/// `make bench` shows what it is worth.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Exit code when a command could not tell or could not run.
 const COULD_NOT: u8 = 2;
 
 fn main() -> ExitCode {
+    allocator::configure();
     let cli = Cli::parse();
     match run(&cli) {
         Ok(code) => ExitCode::from(code),

@@ -113,6 +113,57 @@ fn a_record_that_makes_too_much_is_a_reject() {
     assert_eq!(read(&log, Topic::Facts).len(), 1, "the record behind it went on");
 }
 
+/// The log's worker, noting which topics each commit writes to.
+struct Noting {
+    inner: Box<dyn Worker>,
+    commits: Arc<Mutex<Vec<BTreeSet<Topic>>>>,
+}
+
+impl Worker for Noting {
+    fn poll(&mut self, budget: Budget) -> Result<Polled, LogError> {
+        self.inner.poll(budget)
+    }
+
+    fn committed(&self, partitions: &[u32]) -> Result<Vec<Checkpoint>, LogError> {
+        self.inner.committed(partitions)
+    }
+
+    fn start(&mut self, partitions: &[u32]) -> Result<(), LogError> {
+        self.inner.start(partitions)
+    }
+
+    fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
+        self.commits.lock().unwrap().push(transaction.outputs.iter().map(|output| output.topic).collect());
+        self.inner.commit(transaction)
+    }
+
+    fn rewind(&mut self) -> Result<(), LogError> {
+        self.inner.rewind()
+    }
+
+    fn hold(&mut self, places: &BTreeSet<Place>) -> Result<(), LogError> {
+        self.inner.hold(places)
+    }
+
+    fn waker(&self) -> Waker {
+        self.inner.waker()
+    }
+}
+
+#[test]
+fn what_tells_of_surroundings_is_committed_before_the_scans_of_its_batch() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    let raws = [(RawClass::Scanner, SEMGREP), (RawClass::Catalog, "* @acme/platform\n"), (RawClass::Scanner, SEMGREP)];
+    let records = raws.iter().enumerate().map(|(n, (class, body))| raw(*class, &format!("k{n}"), body)).collect();
+    log.producer().unwrap().append(records).unwrap();
+    let mut worker = IngestWorker::new(&log, shared(IngestSettings::default()), 0, 1).unwrap();
+    let commits = Arc::default();
+    worker.worker = Box::new(Noting { inner: worker.worker, commits: Arc::clone(&commits) });
+    drain(&log, &mut worker, raws.len());
+    assert_eq!(*commits.lock().unwrap(), [BTreeSet::from([Topic::Facts]), BTreeSet::from([Topic::Observations])]);
+}
+
 #[test]
 fn a_worker_stops_when_told() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What workers, producers and readers hold: cursors over the tails and the store.
+//! What workers, producers and readers hold.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,79 +6,12 @@ use std::sync::Arc;
 use tributary_model::Topic;
 
 use super::Inner;
+use super::cursors::Cursors;
 use super::fence::Claim;
-use super::tail::Waiter;
 use crate::log::{
     Budget, Checkpoint, LogError, Polled, Producer, Read, Reader, Start, Subscription, Transaction, Waker, Worker,
 };
-use crate::message::{Message, Output, Position};
-
-/// Most records taken from one partition before the next one gets its turn. 4096: a backlog in one partition does not starve
-/// the others of a batch, and what belongs together (the findings of one component) mostly comes together.
-const TURN_RECORDS: usize = 4096;
-
-/// Cursors over partitions, read in turns.
-struct Cursors {
-    inner: Arc<Inner>,
-    waiter: Arc<Waiter>,
-    places: Vec<Position>,
-    /// Passed over.
-    held: BTreeSet<(Topic, u32)>,
-    /// Whose turn is first next time.
-    turn: usize,
-}
-
-impl Cursors {
-    fn new(inner: Arc<Inner>, topics: impl IntoIterator<Item = Topic>) -> Self {
-        let waiter = Waiter::new(topics);
-        inner.tails.register(&waiter);
-        Self { inner, waiter, places: Vec::new(), held: BTreeSet::new(), turn: 0 }
-    }
-
-    /// Records that are there, without waiting.
-    fn take(&mut self, budget: Budget) -> Result<Vec<Message>, LogError> {
-        let mut messages = Vec::new();
-        let mut bytes = 0;
-        let count = self.places.len();
-        for step in 0..count {
-            let place = (self.turn + step) % count;
-            let Position { topic, partition, next } = self.places[place];
-            let end = self.inner.tails.end(topic, partition);
-            if next >= end || self.held.contains(&(topic, partition)) {
-                continue;
-            }
-            let limits = (TURN_RECORDS.min(budget.records - messages.len()), budget.bytes.saturating_sub(bytes));
-            let cached = self.inner.tails.read((topic, partition), next, limits, &mut messages);
-            let read = if let Some(read) = cached {
-                read
-            } else {
-                self.inner.store.read((topic, partition), (next, end), limits, &mut messages)?
-            };
-            self.places[place].next = read.0;
-            bytes += read.1;
-            if messages.len() >= budget.records || bytes >= budget.bytes {
-                self.turn = (place + 1) % count;
-                break;
-            }
-        }
-        Ok(messages)
-    }
-
-    /// Records, waiting for the first one.
-    fn take_or_wait(&mut self, budget: Budget) -> Result<Vec<Message>, LogError> {
-        let messages = self.take(budget)?;
-        if !messages.is_empty() || budget.wait.is_zero() || !self.waiter.waker.wait(budget.wait) {
-            return Ok(messages);
-        }
-        self.take(budget)
-    }
-}
-
-impl Drop for Cursors {
-    fn drop(&mut self) {
-        self.inner.tails.forget(&self.waiter);
-    }
-}
+use crate::message::{Output, Position};
 
 /// A worker's handle. Partitions are dealt out by slot: partition `p` belongs to slot `p mod slots`.
 pub(super) struct EmbeddedWorker {
@@ -98,11 +31,6 @@ impl EmbeddedWorker {
         inner.barrier()?;
         let cursors = Cursors::new(inner, subscription.topics.iter().copied());
         Ok(Self { cursors, claim, announced: false })
-    }
-
-    fn next_of(&self, topic: Topic, partition: u32) -> Result<u64, LogError> {
-        let committed = self.cursors.inner.store.position(&self.claim.group, topic, partition)?;
-        Ok(committed.map_or(0, |checkpoint| checkpoint.position.next))
     }
 }
 
@@ -128,8 +56,8 @@ impl Worker for EmbeddedWorker {
     fn start(&mut self, partitions: &[u32]) -> Result<(), LogError> {
         for partition in partitions {
             for topic in self.claim.topics.clone() {
-                let next = self.next_of(topic, *partition)?;
-                self.cursors.places.push(Position { topic, partition: *partition, next });
+                let next = committed(&self.cursors.inner, &self.claim.group)(topic, *partition)?;
+                self.cursors.add(Position { topic, partition: *partition, next });
             }
         }
         Ok(())
@@ -144,26 +72,26 @@ impl Worker for EmbeddedWorker {
     }
 
     fn rewind(&mut self) -> Result<(), LogError> {
-        for place in 0..self.cursors.places.len() {
-            let Position { topic, partition, .. } = self.cursors.places[place];
-            self.cursors.places[place].next = self.next_of(topic, partition)?;
-        }
-        Ok(())
+        let committed = committed(&self.cursors.inner, &self.claim.group);
+        self.cursors.rewind(committed)
     }
 
     fn hold(&mut self, places: &BTreeSet<(Topic, u32)>) -> Result<(), LogError> {
-        for place in 0..self.cursors.places.len() {
-            let Position { topic, partition, .. } = self.cursors.places[place];
-            if self.cursors.held.contains(&(topic, partition)) && !places.contains(&(topic, partition)) {
-                self.cursors.places[place].next = self.next_of(topic, partition)?;
-            }
-        }
-        self.cursors.held.clone_from(places);
-        Ok(())
+        let committed = committed(&self.cursors.inner, &self.claim.group);
+        self.cursors.hold(places, committed)
     }
 
     fn waker(&self) -> Waker {
-        self.cursors.waiter.waker.clone()
+        self.cursors.waker()
+    }
+}
+
+/// Where a group goes on in a partition.
+fn committed(inner: &Arc<Inner>, group: &str) -> impl Fn(Topic, u32) -> Result<u64, LogError> + use<> {
+    let (inner, group) = (Arc::clone(inner), group.to_owned());
+    move |topic, partition| {
+        let committed = inner.store.position(&group, topic, partition)?;
+        Ok(committed.map_or(0, |checkpoint| checkpoint.position.next))
     }
 }
 
@@ -194,7 +122,7 @@ impl EmbeddedReader {
                     .find(|position| position.topic == topic && position.partition == partition)
                     .map_or(0, |position| position.next),
             };
-            cursors.places.push(Position { topic, partition, next });
+            cursors.add(Position { topic, partition, next });
         }
         Self(cursors)
     }
@@ -203,17 +131,17 @@ impl EmbeddedReader {
 impl Reader for EmbeddedReader {
     fn read(&mut self, budget: Budget) -> Result<Read, LogError> {
         let end = |cursor: &Position| self.0.inner.tails.end(cursor.topic, cursor.partition);
-        let ends: Vec<u64> = self.0.places.iter().map(end).collect();
+        let ends: Vec<u64> = self.0.positions().iter().map(end).collect();
         let messages = self.0.take_or_wait(budget)?;
-        let at_end = self.0.places.iter().zip(ends).all(|(cursor, end)| cursor.next >= end);
+        let at_end = self.0.positions().iter().zip(ends).all(|(cursor, end)| cursor.next >= end);
         Ok(Read { messages, at_end })
     }
 
     fn positions(&self) -> Vec<Position> {
-        self.0.places.clone()
+        self.0.positions()
     }
 
     fn waker(&self) -> Waker {
-        self.0.waiter.waker.clone()
+        self.0.waker()
     }
 }

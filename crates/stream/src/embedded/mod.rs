@@ -21,6 +21,7 @@ use crate::message::{Output, Position};
 mod clean;
 mod codec;
 mod committer;
+mod cursors;
 mod fence;
 mod handles;
 mod retention;

@@ -1,16 +1,16 @@
 //! What only the embedded log promises: its directory, its threads, its memory, its retention.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tributary_model::Topic;
 use tributary_model::topic::partition_of;
-use tributary_stream::clock::ManualClock;
-use tributary_stream::log::{Budget, Checkpoint, Log, Polled, Start, Transaction};
+use tributary_stream::clock::{Clock, ManualClock};
+use tributary_stream::log::{Budget, Checkpoint, Log, Polled, Start, Transaction, Worker};
 use tributary_stream::{EmbeddedLog, EmbeddedSettings, Position};
 
-use crate::suite::{append, budget, drain, read, record, started, worker};
+use crate::suite::{IN, append, budget, drain, read, record, started, worker};
 use crate::{Embedded, LogFactory, open};
 
 #[test]
@@ -102,6 +102,36 @@ fn a_waiting_poll_is_woken_by_its_waker() {
     });
     waker.ring();
     assert!(waiting.join().unwrap());
+}
+
+#[test]
+fn a_backlog_comes_oldest_first_whatever_partition_it_lies_in() {
+    let factory = Embedded::new();
+    let log = factory.log();
+    let begun = factory.clock.now();
+    // Unequal partitions, most of it out of memory by the end.
+    let ages: Vec<i64> = (0..120).map(|n| begun + n).collect();
+    for age in &ages {
+        factory.clock.set(*age);
+        append(&log, vec![record(IN, &format!("k{}", age % 7), &"x".repeat(2000))]);
+    }
+    let mut worker = started(&log, "g");
+    let seen = |worker: &mut dyn Worker| drain(worker, ages.len()).iter().map(|m| m.timestamp).collect::<Vec<_>>();
+    assert_eq!(seen(worker.as_mut()), ages);
+    worker.rewind().unwrap();
+    assert_eq!(seen(worker.as_mut()), ages);
+    // What was read ahead of a pause comes after it, once.
+    worker.rewind().unwrap();
+    let first = drain(worker.as_mut(), 7);
+    let held = BTreeSet::from([(IN, first[0].partition)]);
+    worker.hold(&held).unwrap();
+    let others = ages.len() - log.ends(&[IN]).unwrap()[first[0].partition as usize].next as usize;
+    let passed = first.iter().filter(|message| message.partition != first[0].partition).count();
+    let rest = drain(worker.as_mut(), others - passed);
+    assert!(rest.iter().all(|message| message.partition != first[0].partition));
+    worker.hold(&BTreeSet::new()).unwrap();
+    let freed = drain(worker.as_mut(), ages.len() - others);
+    assert!(freed.iter().all(|message| message.partition == first[0].partition));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tributary_stream::{LogError, Message, Output, Position};
 
 use crate::LogFactory;
 
-const IN: Topic = Topic::Observations;
+pub(crate) const IN: Topic = Topic::Observations;
 const OUT: Topic = Topic::Risks;
 /// Only a failure takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
