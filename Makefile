@@ -35,5 +35,5 @@ lint: ## format, clippy with warnings as errors
 fmt: ## format the code
 	@cargo fmt --all
 
-bench: engine ## budgets of ARCHITECTURE.md, measured beside budget
+bench: engine kafka ## budgets of ARCHITECTURE.md, measured beside budget
 	@benches/run

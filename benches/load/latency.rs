@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 
 use crate::estate::Estate;
-use crate::service::Service;
+use crate::pipeline::Pipeline;
 
 /// Between two looks at the table: the resolution of the result.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -16,7 +16,7 @@ const VISIBLE_MAX: Duration = Duration::from_secs(300);
 
 /// Seconds until all rows of a report were visible, ascending: one per asset, from when its first report was due.
 pub fn measure(
-    service: &Service,
+    pipeline: &impl Pipeline,
     estate: &Estate,
     findings_per_second: f64,
     senders: usize,
@@ -34,14 +34,14 @@ pub fn measure(
         waiting.extend(entry.asset().map(|asset| (asset, (due(index), entry.findings))));
     }
     std::thread::scope(|scope| {
-        let sending = scope.spawn(|| service.send(estate, senders, pace));
-        let seen = watch(service, waiting);
+        let sending = scope.spawn(|| pipeline.client().send(estate, senders, pace));
+        let seen = watch(pipeline, waiting);
         sending.join().map_err(|_| anyhow::anyhow!("the sender ended"))??;
         seen
     })
 }
 
-fn watch(service: &Service, mut waiting: BTreeMap<String, (Instant, u64)>) -> anyhow::Result<Vec<f64>> {
+fn watch(pipeline: &impl Pipeline, mut waiting: BTreeMap<String, (Instant, u64)>) -> anyhow::Result<Vec<f64>> {
     let mut seconds = Vec::with_capacity(waiting.len());
     while !waiting.is_empty() {
         std::thread::park_timeout(LOOK_EVERY);
@@ -55,7 +55,7 @@ fn watch(service: &Service, mut waiting: BTreeMap<String, (Instant, u64)>) -> an
             "SELECT asset, uniqExact(finding) FROM findings WHERE asset IN ({}) GROUP BY asset FORMAT TSV",
             names.join(",")
         );
-        for row in service.sql(&asked)?.lines() {
+        for row in pipeline.client().sql(&asked)?.lines() {
             let Some((asset, count)) = row.split_once('\t') else { continue };
             let is_complete =
                 |(_, findings): &(Instant, u64)| count.parse::<u64>().is_ok_and(|count| count >= *findings);
