@@ -18,6 +18,8 @@ mod check;
 mod compaction;
 #[path = "kafka/consumer.rs"]
 mod consumer;
+#[path = "kafka/delivery.rs"]
+mod delivery;
 #[path = "kafka/disturbed.rs"]
 mod disturbed;
 #[path = "kafka/engine.rs"]

@@ -235,7 +235,8 @@ impl Fleet {
 
     fn words(&self) -> String {
         let of = |(name, process): (&String, &Process)| {
-            format!("{name}:\n{}", last(&process.said.lock().unwrap().join("\n")))
+            let (ready, why) = self.readiness(name);
+            format!("{name}, ready: {ready} {why}:\n{}", last(&process.said.lock().unwrap().join("\n")))
         };
         self.services.iter().map(of).collect::<Vec<_>>().join("\n")
     }

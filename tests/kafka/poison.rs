@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use tributary_model::Topic;
+use tributary_model::observation::Observation;
+use tributary_model::reject::Reject;
+use tributary_model::time::DAY;
+use tributary_model::{AvroRecord, Topic};
 use tributary_stream::Output;
 use tributary_stream::log::Log;
 
-use crate::check::{rejects, risks_are};
+use crate::check::{read, rejects, risks_are};
 use crate::engine::Engine;
 use crate::fleet::Fleet;
 use crate::input::sample;
@@ -72,6 +75,46 @@ fn bytes_that_are_no_records_are_rejected_and_the_partitions_move_on() {
     fleet.start("correlate-0");
     fleet.wait_ready();
     risks_are(&mut fleet, &log, &input.expected);
+}
+
+/// Somebody with larger messages than the services have put a sighting there, and its finding fits no message of theirs.
+#[test]
+fn what_would_make_a_record_too_large_is_rejected_and_the_partition_moves_on() {
+    let input = sample();
+    let mut fleet = Fleet::new(None);
+    let log = fleet.log();
+    fleet.settings.push(("TRIBUTARY__KAFKA__MESSAGE_BYTES_MAX", "1048576".to_owned()));
+    fleet.start("ingest-0");
+    fleet.start("correlate-0");
+    let half = input.records.len() / 2;
+    input.records[..half].iter().for_each(|record| fleet.post(record));
+    fleet.wait_done(&log);
+    let seen = read(&log, Topic::Observations).into_iter().find_map(|message| {
+        let observation = Observation::decode(message.value.as_deref()?).ok()?;
+        (!observation.sightings.is_empty()).then_some((message, observation))
+    });
+    let (message, mut observation) = seen.unwrap();
+    // News, not a part of a scan that is applied already, nor older than one.
+    observation.scan = None;
+    observation.completed = None;
+    observation.observed_at += 30 * DAY;
+    observation.sightings.truncate(1);
+    observation.sightings[0].aliases = (0..80_000).map(|n| format!("CVE-2031-{n:05}")).collect();
+    let key = message.key_str().to_owned();
+    let value = observation.encode().unwrap();
+    let placed = log.producer().unwrap().append(vec![poison(Topic::Observations, &key, &value)]).unwrap();
+    assert_eq!(placed[0].partition, message.partition, "where its asset is");
+    input.records[half..].iter().for_each(|record| fleet.post(record));
+    risks_are(&mut fleet, &log, &input.expected);
+    let all = rejects(&log);
+    let rejects: Vec<&Reject> = all.iter().filter(|reject| reject.code == "output_too_large").collect();
+    assert_eq!(rejects.len(), 1, "{all:?}");
+    let expected = (Topic::Observations.name(), placed[0].partition, placed[0].next as i64 - 1);
+    let origin = &rejects[0].origin;
+    assert_eq!((origin.topic.as_str(), origin.partition, origin.offset), expected);
+    assert_eq!(rejects[0].stage, "track");
+    assert!(rejects[0].reason.contains("message_bytes_max"), "{}", rejects[0].reason);
+    assert_eq!(fleet.ended, 0, "nobody ended of it");
 }
 
 fn fingerprint(topic: Topic) -> u64 {

@@ -444,3 +444,46 @@ fn the_printed_rules_are_enough_and_a_missing_one_is_named() {
     lacks(&String::from_utf8_lossy(&ended.stderr), &format!("Describe on the topic {prefix}risks"));
     engine.stop();
 }
+
+/// A cluster whose operators let nobody but `correlate` have a transactional id.
+#[test]
+fn without_transactions_ingest_and_sink_need_no_right_to_any() {
+    let secure = broker::secure();
+    let directory = tempfile::tempdir().unwrap();
+    let (here, prefix) = (directory.path(), broker::fresh_prefix());
+    let apply = password(secure, "SCRAM-SHA-256", "apply");
+    let without = |mut command: Command| {
+        command.env("TRIBUTARY__KAFKA__DELIVERY", "at-least-once");
+        command
+    };
+    let printed = without(apply.command(here, &prefix, &["topics", "acls"])).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let of_ids: Vec<&str> = printed.lines().filter(|line| line.contains("--transactional-id")).collect();
+    assert!(!of_ids.is_empty() && of_ids.iter().all(|line| line.contains("User:correlate")), "{printed}");
+    run_acls(secure, here, &printed);
+    assert!(apply.command(here, &prefix, &["topics", "apply"]).output().unwrap().status.success());
+
+    let engine = clickhouse(here);
+    let correlate = password(secure, "SCRAM-SHA-512", "correlate");
+    let mut sink =
+        without(password(secure, "PLAIN", "sink").command(here, &prefix, &["sink", "--listen", "127.0.0.1:0"]));
+    sink.env("TRIBUTARY__CLICKHOUSE__URL", engine.url())
+        .env("TRIBUTARY__CLICKHOUSE__USER", "sink")
+        .env("TRIBUTARY__CLICKHOUSE__PASSWORD", "sink-secret");
+    let mut services = [
+        Process::start(without(certificate(secure).command(here, &prefix, &["ingest"]))),
+        Process::start(correlate.command(here, &prefix, &["correlate", "--listen", "127.0.0.1:0"])),
+        Process::start(sink),
+    ];
+    services.iter_mut().for_each(Process::wait_ready);
+    let to = format!("{}/v1/events/scanner", services[0].url);
+    let request = agent().post(to).header("ce-repo", "https://github.com/acme/shop").header("ce-branch", "main");
+    assert_eq!(request.send(REPORT.as_bytes()).unwrap().status().as_u16(), 202);
+    let begun = Instant::now();
+    while ask(&engine.url(), "SELECT count() FROM risks FINAL").as_deref() != Some("1") {
+        assert!(begun.elapsed() < PATIENCE, "no risk arrives: {:?}", ask(&engine.url(), "SELECT * FROM rejects"));
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+    services.into_iter().for_each(Process::stop);
+    engine.stop();
+}

@@ -242,16 +242,16 @@ impl IngestWorker {
     }
 
     fn normalise(&self, group: &[Message]) -> Vec<Vec<Output>> {
-        let shared = &self.shared;
+        let (shared, fits) = (&self.shared, self.worker.record_bytes_max());
+        let records_of = |message: &Message| records_of(shared, message, fits);
         if let [message] = group {
-            return vec![records_of(shared, message)];
+            return vec![records_of(message)];
         }
         std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                group.iter().map(|message| scope.spawn(move || records_of(shared, message))).collect();
+            let threads: Vec<_> = group.iter().map(|message| scope.spawn(move || records_of(message))).collect();
             // `records_of` catches panics; should joining fail all the same, the message is done again here.
             let results = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-            results.zip(group).map(|(result, message)| result.unwrap_or_else(|_| records_of(shared, message))).collect()
+            results.zip(group).map(|(result, message)| result.unwrap_or_else(|_| records_of(message))).collect()
         })
     }
 
@@ -306,15 +306,19 @@ fn surroundings_first(mut messages: Vec<Message>) -> Vec<Message> {
     messages
 }
 
-/// The canonical records of a message, encoded. Never panics, and never empty for a message of a raw topic.
-fn records_of(shared: &Shared, message: &Message) -> Vec<Output> {
+/// The canonical records of a message, encoded, each of at most `fits` bytes. Never panics, and never empty for a message of a
+/// raw topic.
+fn records_of(shared: &Shared, message: &Message, fits: usize) -> Vec<Output> {
     let Some(record) = RawRecord::from_message(message) else { return Vec::new() };
     let bytes_max = shared.settings.record_outputs_bytes_max;
     // Normalisers are caught inside; this catches the encoding of what they made.
     let outputs = catch_unwind(AssertUnwindSafe(|| pipeline::outputs(&record, &shared.context())));
     let outputs = match outputs {
-        Ok(outputs) if outputs.bytes() <= bytes_max => outputs,
-        Ok(outputs) => pipeline::too_large_outputs(&record, outputs.bytes(), bytes_max),
+        Ok(outputs) if outputs.bytes() > bytes_max => pipeline::too_large_outputs(&record, outputs.bytes(), bytes_max),
+        Ok(outputs) => match outputs.records().iter().map(Output::bytes).max().filter(|bytes| *bytes > fits) {
+            Some(bytes) => pipeline::too_large_outputs(&record, bytes, fits),
+            None => outputs,
+        },
         Err(_) => pipeline::fault_outputs(&record),
     };
     count_rejects(record.class, &outputs);

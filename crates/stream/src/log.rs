@@ -196,6 +196,11 @@ pub trait Log: Send + Sync {
     /// A reader that belongs to no group: restore, broadcast, `tail`, the page.
     fn reader(&self, partitions: &[(Topic, u32)], start: &Start) -> Result<Box<dyn Reader>, LogError>;
 
+    /// Whether outputs and positions are committed together or not at all. Whoever keeps state needs that.
+    fn is_atomic(&self) -> bool {
+        true
+    }
+
     /// The end of every partition of these topics: one past the last visible record.
     fn ends(&self, topics: &[Topic]) -> Result<Vec<Position>, LogError>;
 
@@ -240,6 +245,12 @@ pub trait Worker: Send {
     /// From now on, records of exactly these places are not delivered. Those of places that were held and are not any more come
     /// again from their committed positions on. Call it where [`Worker::poll`] may be called; after an error, again.
     fn hold(&mut self, places: &BTreeSet<(Topic, u32)>) -> Result<(), LogError>;
+
+    /// The largest record that [`Worker::commit`] takes, as [`Output::bytes`] counts; a larger one is fatal. Whoever makes records
+    /// asks before, and rejects what made them.
+    fn record_bytes_max(&self) -> usize {
+        usize::MAX
+    }
 
     /// Rings this worker out of a waiting poll, from any thread.
     fn waker(&self) -> Waker;

@@ -65,6 +65,15 @@ pub struct Output {
     pub headers: Vec<(String, String)>,
 }
 
+impl Output {
+    /// What it takes on a log beside the log's own framing, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, text)| name.len() + text.len() + 16).sum();
+        self.key.len() + self.value.as_ref().map_or(0, Bytes::len) + headers
+    }
+}
+
 /// What a step emits, in order. Appended and committed together with positions, or not at all.
 #[derive(Debug, Default)]
 pub struct Outputs {

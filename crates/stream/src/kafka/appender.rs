@@ -113,7 +113,7 @@ fn write(transactor: &Transactor, mut jobs: Vec<Job>) -> bool {
     let records: Vec<Output> = jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.records)).collect();
     let mut tried = 1;
     let written = loop {
-        match transactor.transact(&records, None) {
+        match transactor.append(&records) {
             Err(LogError::Abort { .. } | LogError::Retry { .. }) if tried < TRIES => tried += 1,
             done => break done,
         }

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::metadata::Metadata;
 
 use super::error::fatal;
-use super::settings::KafkaSettings;
+use super::settings::{Delivery, KafkaSettings};
 use super::voice::Voice;
 use crate::log::LogError;
 
@@ -54,12 +54,16 @@ pub(super) fn consumer(settings: &KafkaSettings, group: &str) -> Result<ClientCo
     Ok(config)
 }
 
-/// Settings of a transactional producer.
+/// Settings of a producer: of a transactional one, where transactions are wanted.
 pub(super) fn producer(settings: &KafkaSettings, transactional_id: &str) -> Result<ClientConfig, LogError> {
     let mut config = base(settings)?;
+    match settings.delivery {
+        Delivery::ExactlyOnce => config
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string()),
+        Delivery::AtLeastOnce => config.set("enable.idempotence", "true"),
+    };
     config
-        .set("transactional.id", transactional_id)
-        .set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string())
         .set("message.timeout.ms", settings.transaction_timeout_ms.to_string())
         .set("compression.type", "lz4")
         // A transaction is handed over in one go: 1 ms gathers it, more only delays its end.

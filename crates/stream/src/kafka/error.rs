@@ -17,6 +17,11 @@ pub(super) fn here(what: impl Into<String>) -> impl FnOnce(KafkaError) -> LogErr
     }
 }
 
+/// An error after which what was under way has to be done again from the committed positions.
+pub(super) fn undone(what: &'static str) -> impl FnOnce(KafkaError) -> LogError {
+    move |error| if is_permanent(&error) { fatal(what)(error) } else { LogError::abort(said(what, &error)) }
+}
+
 /// An error that ends a handle.
 pub(super) fn fatal(what: impl Into<String>) -> impl FnOnce(KafkaError) -> LogError {
     let what = what.into();

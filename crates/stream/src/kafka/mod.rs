@@ -41,7 +41,7 @@ mod worker;
 pub use admin::{TopicSpec, configure_topics, create_topics, topic_states};
 pub use secret::Secret;
 pub use security::{Mechanism, Protocol, SecuritySettings};
-pub use settings::KafkaSettings;
+pub use settings::{Delivery, KafkaSettings};
 pub use topics::{Step, TopicSettings, TopicState, plan};
 
 use appender::Appender;
@@ -163,6 +163,10 @@ impl Cluster {
 impl Log for KafkaLog {
     fn partitions(&self, topic: Topic) -> u32 {
         self.cluster.partitions(topic)
+    }
+
+    fn is_atomic(&self) -> bool {
+        self.cluster.settings.delivery == Delivery::ExactlyOnce
     }
 
     fn worker(&self, subscription: &Subscription) -> Result<Box<dyn Worker>, LogError> {

@@ -24,10 +24,29 @@ pub struct KafkaSettings {
     /// A transaction that is open for so long is aborted by the broker, milliseconds. 10 s: after a crash readers
     /// wait for its end; with the usual minute they would stand still for a minute.
     pub transaction_timeout_ms: u32,
+    /// What a service that stops does with its place in the group. False: it keeps it, and its partitions wait for its restart, for as long as
+    /// `session_timeout_ms` allows; a restart moves nothing. True: it leaves, and others serve its partitions at once;
+    /// every restart deals all partitions out twice. For deployments whose size changes by itself.
+    pub leave_on_stop: bool,
+    /// What a crash may repeat.
+    pub delivery: Delivery,
     /// The largest record, bytes. The brokers' default; raise `max.message.bytes` of the topics and this together.
     pub message_bytes_max: u32,
     /// TLS and SASL.
     pub security: SecuritySettings,
+}
+
+/// How outputs and positions belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// Both in one transaction: nothing is lost and nothing comes twice.
+    #[default]
+    ExactlyOnce,
+    /// Outputs first, then positions, without transactions, for clusters that forbid those: nothing is lost, and after a crash
+    /// some outputs come twice. What INGEST says twice, TRACK takes once; what SINK writes twice replaces itself. The stages keep state
+    /// and would count twice, so they refuse.
+    AtLeastOnce,
 }
 
 impl Default for KafkaSettings {
@@ -39,6 +58,8 @@ impl Default for KafkaSettings {
             session_timeout_ms: 10_000,
             poll_interval_ms_max: 300_000,
             transaction_timeout_ms: 10_000,
+            leave_on_stop: false,
+            delivery: Delivery::default(),
             message_bytes_max: 1_048_576,
             security: SecuritySettings::default(),
         }

@@ -1,4 +1,4 @@
-//! One transactional producer: everything of a transaction on the cluster, or nothing.
+//! One transactional producer: everything of a transaction on the cluster, or nothing. Without transactions: everything, or an error.
 //!
 //! ```text
 //! begin → records, each to the partition of our own partitioner → positions, if a group's → all delivered → commit
@@ -25,6 +25,7 @@ use tributary_model::topic::partition_of;
 use super::Cluster;
 use super::client::{self, PATIENCE};
 use super::error::{Right, fatal, here, is_denial, said};
+use super::settings::Delivery;
 use super::voice::Voice;
 use crate::log::LogError;
 use crate::message::{Output, Position};
@@ -53,21 +54,26 @@ impl Transactor {
         let deliveries = Deliveries::new(Voice::new(&cluster.settings));
         let producer: ThreadedProducer<Deliveries> =
             config.create_with_context(deliveries).map_err(fatal("cannot make a Kafka producer"))?;
-        let right = Right::new(&cluster.settings, "Write", format!("transactional id {transactional_id}"));
-        producer.init_transactions(PATIENCE).map_err(
-            right.or(format!("cannot begin transactions as {transactional_id} at {}", cluster.settings.brokers)),
-        )?;
+        if cluster.settings.delivery == Delivery::ExactlyOnce {
+            let right = Right::new(&cluster.settings, "Write", format!("transactional id {transactional_id}"));
+            producer.init_transactions(PATIENCE).map_err(
+                right.or(format!("cannot begin transactions as {transactional_id} at {}", cluster.settings.brokers)),
+            )?;
+        }
         Ok(Self { cluster: Arc::clone(cluster), producer })
     }
 
     /// Why a record cannot be written at all, if so.
     pub(super) fn refusal(&self, output: &Output) -> Option<String> {
-        let headers: usize = output.headers.iter().map(|(name, text)| name.len() + text.len() + 16).sum();
-        let bytes = output.key.len() + output.value.as_ref().map_or(0, bytes::Bytes::len) + headers;
-        let most = self.cluster.settings.message_bytes_max as usize;
-        (bytes + RECORD_OVERHEAD_BYTES > most).then(|| {
+        let (bytes, most) = (output.bytes(), self.cluster.settings.message_bytes_max);
+        (bytes > self.record_bytes_max()).then(|| {
             format!("a record of {bytes} bytes for {} does not fit into message_bytes_max = {most}", output.topic)
         })
+    }
+
+    /// The largest record that can be written, as [`Output::bytes`] counts.
+    pub(super) fn record_bytes_max(&self) -> usize {
+        (self.cluster.settings.message_bytes_max as usize).saturating_sub(RECORD_OVERHEAD_BYTES)
     }
 
     /// Appends records and positions, all or nothing; answers the new end of every partition that was appended to.
@@ -82,13 +88,44 @@ impl Transactor {
             Ok(()) => Ok(self.context().ends()),
             Err(Failure::Unknown(what, error)) => Err(fatal(what)(error)),
             Err(Failure::Undone(what)) => {
-                let denied = self.context().denied();
-                let right = denied.map(|topic| Right::new(&self.cluster.settings, "Write", format!("topic {topic}")));
+                let right = self.missing_right();
                 self.abort(what).map_err(|error| right.map_or(error, |right| right.is_missing()))
             }
             // A transaction that is not allowed will not be allowed the next time either.
             Err(Failure::Denied(right)) => self.abort(right.to_string()).map_err(|_| right.is_missing()),
         }
+    }
+
+    /// Appends records in the way that the settings name.
+    pub(super) fn append(&self, outputs: &[Output]) -> Result<Vec<Position>, LogError> {
+        match self.cluster.settings.delivery {
+            Delivery::ExactlyOnce => self.transact(outputs, None),
+            Delivery::AtLeastOnce => self.deliver(outputs),
+        }
+    }
+
+    /// Appends records without a transaction: when it fails, some of them may be there. Answers as [`Transactor::transact`].
+    pub(super) fn deliver(&self, outputs: &[Output]) -> Result<Vec<Position>, LogError> {
+        self.context().begin();
+        match self.fill(outputs, None) {
+            Ok(()) => Ok(self.context().ends()),
+            Err(Failure::Unknown(what, error)) => Err(fatal(what)(error)),
+            Err(Failure::Denied(right)) => Err(right.is_missing()),
+            Err(Failure::Undone(what)) => {
+                self.context().settle(Instant::now() + PATIENCE);
+                match (self.missing_right(), self.producer.client().fatal_error()) {
+                    (Some(right), _) => Err(right.is_missing()),
+                    (None, Some((_, reason))) => Err(LogError::fatal(format!("{what}: {reason}"))),
+                    (None, None) => Err(LogError::abort(what)),
+                }
+            }
+        }
+    }
+
+    /// The right to write that access rules turned out to lack.
+    fn missing_right(&self) -> Option<Right> {
+        let denied = self.context().denied();
+        denied.map(|topic| Right::new(&self.cluster.settings, "Write", format!("topic {topic}")))
     }
 
     /// Those of the ends that these records have to do with.

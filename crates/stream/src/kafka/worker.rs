@@ -2,7 +2,10 @@
 //!
 //! Whoever takes the slot fences both: the producer's epoch and the member's static id. A worker whose partitions moved is
 //! fenced by the group's generation, which the cluster checks in one place only: when positions are added to a transaction.
-//! That is why a commit without positions is refused.
+//! That is why a commit without positions is refused. Without transactions it checks them alone, after the outputs.
+//!
+//! A member is static, so that a restart moves no partition; one that leaves on stop is not, because the client lets only members
+//! without a name leave. Its producer is named all the same.
 //!
 //! A rebalance takes all partitions away and deals them out again. In between the worker keeps its state and may not commit
 //! (the membership is already the new one, the state still the old one). Then it compares: a partition that came back
@@ -13,19 +16,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Message as _, Offset};
 use tributary_model::Topic;
 
 use super::assignment::{Assignment, Change};
 use super::client;
-use super::error::{fatal, here, is_denied};
+use super::error::{fatal, here, is_denied, undone};
 use super::reader::{missing_right, refuse};
+use super::settings::Delivery;
 use super::transactor::{Offsets, Transactor};
 use super::voice::Voice;
 use super::{Cluster, Standing, mark, record, seek};
 use crate::log::{Budget, Checkpoint, LogError, Polled, Subscription, Transaction, Waker, Worker};
-use crate::message::{Message, Position};
+use crate::message::{Message, Output, Position};
 
 /// Longest wait between two looks at the client, in which it serves its callbacks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -33,6 +37,10 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often a worker that has nothing to do looks whether its committed positions stand before markers only. 1 s: lag comes
 /// to 0 that soon after the last record, and a busy worker never spends a transaction on it.
 const ENDS_EVERY: Duration = Duration::from_secs(1);
+
+/// Who is busy begins a transaction at most so often; who was idle does not wait. 100 ms: a transaction costs the cluster markers in every
+/// partition that it touched, and every reader a look at them, whatever its size; more would be seen in latency.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// A worker's handle.
 pub(super) struct KafkaWorker {
@@ -57,6 +65,8 @@ pub(super) struct KafkaWorker {
     held: BTreeSet<(Topic, u32)>,
     /// When something was last committed, or looked for.
     ends_seen: Instant,
+    /// When outputs were last committed.
+    committed_at: Option<Instant>,
     /// Going back failed: nothing is read before it is done.
     is_rewinding: bool,
     sequence: u64,
@@ -76,12 +86,14 @@ impl KafkaWorker {
         let transactor = Transactor::new(cluster, &member)?;
         let mut config = client::consumer(settings, &names.group(&subscription.group))?;
         config
-            .set("group.instance.id", &member)
             .set("partition.assignment.strategy", "range")
             .set("session.timeout.ms", settings.session_timeout_ms.to_string())
             .set("heartbeat.interval.ms", (settings.session_timeout_ms / 4).to_string())
             .set("max.poll.interval.ms", settings.poll_interval_ms_max.to_string())
             .set("fetch.wait.max.ms", "100");
+        if !settings.leave_on_stop {
+            config.set("group.instance.id", &member);
+        }
         let assignment = Assignment::new(names, &subscription.topics, Voice::new(settings));
         let consumer: Result<BaseConsumer<_>, _> = config.create_with_context(assignment);
         let mut consumer = consumer.map_err(fatal("cannot make a Kafka consumer"))?;
@@ -107,6 +119,7 @@ impl KafkaWorker {
             barren: BTreeMap::new(),
             held: BTreeSet::new(),
             ends_seen: Instant::now(),
+            committed_at: None,
             is_rewinding: false,
             sequence: 0,
             news: VecDeque::new(),
@@ -305,8 +318,10 @@ impl KafkaWorker {
                 }
                 Some(Err(error)) => refuse(error)?,
                 None => {
+                    let gathering = GATHER.saturating_sub(self.committed_at.map_or(GATHER, |at| at.elapsed()));
                     let left = wait.saturating_sub(begun.elapsed());
-                    if !messages.is_empty() || left.is_zero() || rung {
+                    let left = if messages.is_empty() { left } else { left.min(gathering) };
+                    if left.is_zero() || rung {
                         return Ok(messages);
                     }
                     rung = self.waker.wait(left.min(LOOK));
@@ -315,6 +330,14 @@ impl KafkaWorker {
             if messages.len() >= budget.records || bytes >= budget.bytes {
                 return Ok(messages);
             }
+        }
+    }
+
+    fn have_committed(&mut self, written: Standing, outputs: &[Output]) {
+        self.standing.extend(written);
+        self.ends_seen = Instant::now();
+        if !outputs.is_empty() {
+            self.committed_at = Some(self.ends_seen);
         }
     }
 
@@ -391,11 +414,17 @@ impl Worker for KafkaWorker {
             written.insert((position.topic, position.partition), (self.past_barren(*position), text));
         }
         let list = self.cluster.standing_list(&written)?;
+        if self.cluster.settings.delivery == Delivery::AtLeastOnce {
+            self.transactor.deliver(&outputs)?;
+            // Refused by the group when this worker's partitions have moved.
+            self.consumer.commit(&list, CommitMode::Sync).map_err(undone("positions were not committed"))?;
+            self.have_committed(written, &outputs);
+            return Ok(());
+        }
         // Fetched for every transaction: it says which generation of the group this worker still belongs to.
         let member = self.consumer.group_metadata().ok_or_else(|| LogError::abort("not a member of the group"))?;
         self.transactor.transact(&outputs, Some(&Offsets { list, member, group: &self.group }))?;
-        self.standing.extend(written);
-        self.ends_seen = Instant::now();
+        self.have_committed(written, &outputs);
         Ok(())
     }
 
@@ -420,6 +449,10 @@ impl Worker for KafkaWorker {
             self.rewind()?;
         }
         Ok(())
+    }
+
+    fn record_bytes_max(&self) -> usize {
+        self.transactor.record_bytes_max()
     }
 
     fn waker(&self) -> Waker {

@@ -25,12 +25,13 @@ impl StageWorker {
     pub(super) fn settle(&mut self, mut step: Step) -> Result<(), LogError> {
         let mut open = Open::default();
         let mut failed = Vec::new();
+        let bytes_max = self.worker.record_bytes_max();
         for partition in &step.touched {
             let Some(owned) = self.owned.get_mut(partition) else { continue };
             let mut out = step.outputs.remove(partition).unwrap_or_default();
-            match owned.stage.settle(step.now, &mut out) {
-                Ok(()) => self.open(&mut open, *partition, out, step.now),
-                Err(reject) => {
+            match owned.stage.settle(step.now, &mut out).err().or_else(|| too_large(&out, bytes_max)) {
+                None => self.open(&mut open, *partition, out, step.now),
+                Some(reject) => {
                     owned.rollback();
                     failed.push((*partition, reject));
                 }
@@ -81,12 +82,13 @@ impl StageWorker {
     /// becomes a reject. If every piece goes through alone, the failure of the whole is the reject.
     fn isolate(&mut self, partition: u32, step: &Step, whole: Reject) -> Result<(), LogError> {
         let name = self.spec.topics.name;
+        let bytes_max = self.worker.record_bytes_max();
         let mut refused = self.isolate_notices(partition, step)?;
         for message in step.messages.iter().filter(|message| message.partition == partition) {
             let Some(owned) = self.owned.get_mut(&partition) else { return Ok(()) };
             let mut out = Outputs::default();
             let refusal = match owned.stage.apply(message, step.now) {
-                Ok(()) => owned.stage.settle(step.now, &mut out).err(),
+                Ok(()) => owned.stage.settle(step.now, &mut out).err().or_else(|| too_large(&out, bytes_max)),
                 Err(reject) => Some(reject),
             };
             if let Some(reject) = refusal {
@@ -112,7 +114,7 @@ impl StageWorker {
 
     /// The notices and timers of the step on their own; answers whether they were refused.
     fn isolate_notices(&mut self, partition: u32, step: &Step) -> Result<bool, LogError> {
-        let name = self.spec.topics.name;
+        let (name, bytes_max) = (self.spec.topics.name, self.worker.record_bytes_max());
         let Some(owned) = self.owned.get_mut(&partition) else { return Ok(false) };
         if !self.pending.is_empty() {
             owned.stage.notice(&self.pending, step.now);
@@ -121,7 +123,7 @@ impl StageWorker {
             owned.stage.wake(step.now);
         }
         let mut out = Outputs::default();
-        let failed = owned.stage.settle(step.now, &mut out).err();
+        let failed = owned.stage.settle(step.now, &mut out).err().or_else(|| too_large(&out, bytes_max));
         let refused = failed.is_some();
         if let Some(reject) = failed {
             metrics::input_rejected(name, &reject.code);
@@ -138,6 +140,20 @@ impl StageWorker {
         self.open(&mut open, partition, out, now);
         self.commit(open, inputs)
     }
+}
+
+/// Why these outputs cannot be committed, if one does not fit the log: then what made them is rejected as any other input is.
+fn too_large(out: &Outputs, bytes_max: usize) -> Option<Reject> {
+    let output = out.records().iter().find(|output| output.bytes() > bytes_max)?;
+    let (bytes, topic) = (output.bytes(), output.topic.name());
+    Some(Reject {
+        code: "output_too_large".to_owned(),
+        reason: format!(
+            "its record on {topic} would have {bytes} bytes and {bytes_max} fit the log: \
+             raise kafka.message_bytes_max and max.message.bytes of the topics together, and replay"
+        ),
+        ..Reject::default()
+    })
 }
 
 fn one(output: Output) -> Outputs {

@@ -112,6 +112,13 @@ impl StageWorker {
         hub: Arc<Hub>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LogError> {
+        if !log.is_atomic() {
+            return Err(LogError::fatal(format!(
+                "{} needs transactions: a crash would leave state that counts some records twice. At-least-once is for ingest and \
+                 sink; set kafka.delivery = \"exactly-once\" for correlate",
+                spec.topics.name.to_uppercase()
+            )));
+        }
         let subscription =
             Subscription { group: spec.topics.name.to_owned(), topics: spec.topics.inputs.to_vec(), slot, slots };
         let worker = log.worker(&subscription)?;

@@ -1,12 +1,13 @@
 //! `topics acls`: the access rules that each service needs on a cluster with authorization, and no others.
 //!
 //! Write and Read each include Describe, so Describe stands alone only where nothing else is needed. A transactional producer
-//! needs no right to write idempotently beside Write on its id (KIP-679).
+//! needs no right to write idempotently beside Write on its id, and one without transactions none beside Write on a topic (KIP-679).
 
 use std::io::Write;
 
 use anyhow::bail;
 use tributary_model::Topic;
+use tributary_stream::kafka::Delivery;
 use tributary_stream::stage::{ASSESS, RELATE, REMEDY, StageTopics, TRACK};
 
 use super::services::CANONICAL;
@@ -47,9 +48,9 @@ pub fn print(args: &AclsArgs, config: &Config) -> anyhow::Result<u8> {
     writeln!(out, "# For kafka-acls.sh; KAFKA_ADMIN='--bootstrap-server HOST:PORT --command-config FILE'")?;
     let services = [
         ("topics apply", &args.apply, apply()),
-        ("ingest", &args.ingest, ingest()),
+        ("ingest", &args.ingest, ingest(config.kafka.delivery)),
         ("correlate", &args.correlate, correlate()),
-        ("sink", &args.sink, sink()),
+        ("sink", &args.sink, sink(config.kafka.delivery)),
     ];
     for (service, principal, rules) in services {
         if !principal.contains(':') || principal.contains(['\'', '\n']) {
@@ -84,13 +85,10 @@ fn apply() -> Vec<Rule> {
 }
 
 /// The intake writes what it takes, and the same process reads it.
-fn ingest() -> Vec<Rule> {
-    vec![
-        topics(&["Read", "Write"], &Topic::RAW),
-        topics(&["Write"], &CANONICAL),
-        groups(&["Read"], &["ingest"]),
-        transactions(&["ingest.", "appends."]),
-    ]
+fn ingest(delivery: Delivery) -> Vec<Rule> {
+    let rules =
+        [topics(&["Read", "Write"], &Topic::RAW), topics(&["Write"], &CANONICAL), groups(&["Read"], &["ingest"])];
+    rules.into_iter().chain(transacting(delivery, &["ingest.", "appends."])).collect()
 }
 
 fn correlate() -> Vec<Rule> {
@@ -115,16 +113,21 @@ fn correlate() -> Vec<Rule> {
     ]
 }
 
-fn sink() -> Vec<Rule> {
+fn sink(delivery: Delivery) -> Vec<Rule> {
     let read: Vec<Topic> =
         tributary_sink::rows::TOPICS.iter().copied().filter(|topic| *topic != Topic::Rejects).collect();
-    vec![
+    let rules = [
         topics(&["Read"], &read),
         // A row that cannot be written becomes a reject, and rejects are rows.
         topics(&["Read", "Write"], &[Topic::Rejects]),
         groups(&["Read"], &["sink"]),
-        transactions(&["sink."]),
-    ]
+    ];
+    rules.into_iter().chain(transacting(delivery, &["sink."])).collect()
+}
+
+/// What a service needs that may do without.
+fn transacting(delivery: Delivery, prefixes: &[&str]) -> Option<Rule> {
+    (delivery == Delivery::ExactlyOnce).then(|| transactions(prefixes))
 }
 
 fn topics(operations: &'static [&'static str], topics: &[Topic]) -> Rule {
