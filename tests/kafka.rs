@@ -12,6 +12,8 @@ mod oracle;
 #[path = "service/up.rs"]
 mod up;
 
+#[path = "kafka/breaker.rs"]
+mod breaker;
 #[path = "kafka/check.rs"]
 mod check;
 #[path = "kafka/compaction.rs"]
