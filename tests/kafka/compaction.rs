@@ -21,14 +21,20 @@ fn restored_from_compacted_changelogs_the_state_is_the_same() {
     configure_topics(&fleet.kafka(), &at_once).unwrap();
     fleet.start("ingest-0");
     fleet.start("correlate-0");
-    let step = input.records.len() / 6;
-    for (index, record) in input.records.iter().enumerate() {
-        fleet.post(record);
-        // Restored again and again while there is something to compact.
-        if index % step == step - 1 {
-            fleet.kill("correlate-0");
-            fleet.start("correlate-0");
+    // Reports first, then what surrounds them: that changes what was decided about the risks.
+    let (reports, surroundings): (Vec<_>, Vec<_>) =
+        input.records.iter().partition(|record| record.path.ends_with("/scan"));
+    for part in [reports, surroundings] {
+        let step = part.len() / 3;
+        for (index, record) in part.into_iter().enumerate() {
+            fleet.post(record);
+            // Restored again and again while there is something to compact.
+            if index % step == step - 1 {
+                fleet.kill("correlate-0");
+                fleet.start("correlate-0");
+            }
         }
+        fleet.wait_done(&log);
     }
     risks_are(&mut fleet, &log, &input.expected);
     histories_are_whole(&log);

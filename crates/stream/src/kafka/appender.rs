@@ -2,6 +2,9 @@
 //! appends that wait into one transaction (group commit). So a hundred uploads cost a few commits, not a hundred,
 //! and one transactional id is fenced and cleaned up after a crash, not a pool of them.
 //!
+//! The cluster may fence a producer that did nothing wrong: a coordinator that moved, or a transaction that lasted too long
+//! because a broker was away. Nothing here has state that such a producer would have to give up, so another one takes its place.
+//!
 //! ```text
 //! appends ──(≤ 64 jobs)──► thread ──(≤ 4 MiB together)──► transaction
 //! ```
@@ -47,14 +50,12 @@ impl Appender {
         let (jobs, receiver) = sync_channel(QUEUE_JOBS);
         let thread = std::thread::Builder::new()
             .name("kafka-append".to_owned())
-            .spawn(move || run(&transactor, &receiver))
+            .spawn({
+                let cluster = Arc::clone(cluster);
+                move || run(&cluster, transactor, &receiver)
+            })
             .map_err(|error| LogError::fatal_from("cannot start the appending thread", error))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
-    }
-
-    /// Whether it still appends: it ends when its producer is fenced or otherwise of no more use.
-    pub(super) fn is_alive(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 }
 
@@ -80,7 +81,8 @@ impl Drop for Appender {
     }
 }
 
-fn run(transactor: &Transactor, jobs: &Receiver<Job>) {
+fn run(cluster: &Arc<Cluster>, transactor: Transactor, jobs: &Receiver<Job>) {
+    let mut transactor = Some(transactor);
     while let Ok(first) = jobs.recv() {
         let mut bytes = first.bytes();
         let mut waiting = vec![first];
@@ -90,18 +92,34 @@ fn run(transactor: &Transactor, jobs: &Receiver<Job>) {
             bytes += job.bytes();
             waiting.push(job);
         }
+        let able = match transactor.take().map_or_else(|| anew(cluster), Ok) {
+            Ok(able) => able,
+            Err(error) => {
+                let what = error.to_string();
+                waiting.iter().for_each(|job| answer(job, Err(LogError::retry(what.clone()))));
+                continue;
+            }
+        };
         // One that can never be written must not take the others with it.
         let (refused, accepted): (Vec<_>, Vec<_>) = waiting
             .into_iter()
-            .map(|job| (job.records.iter().find_map(|record| transactor.refusal(record)), job))
+            .map(|job| (job.records.iter().find_map(|record| able.refusal(record)), job))
             .partition(|(refusal, _)| refusal.is_some());
         for (refusal, job) in refused {
             answer(&job, Err(LogError::abort(refusal.unwrap_or_default())));
         }
-        if !write(transactor, accepted.into_iter().map(|(_, job)| job).collect()) {
-            return;
+        if write(&able, accepted.into_iter().map(|(_, job)| job).collect()) {
+            transactor = Some(able);
         }
     }
+}
+
+/// Another producer in the place of one that is of no more use.
+fn anew(cluster: &Arc<Cluster>) -> Result<Transactor, LogError> {
+    let transactional_id = cluster.names.appender(&cluster.settings.instance);
+    let made = Transactor::new(cluster, &transactional_id)?;
+    tracing::info!(transactional_id, "appends go on with a new producer");
+    Ok(made)
 }
 
 /// Writes appends together and answers them; answers whether the producer can go on.

@@ -175,7 +175,7 @@ impl Log for KafkaLog {
 
     fn producer(&self) -> Result<Arc<dyn Producer>, LogError> {
         let mut shared = lock(&self.appender);
-        if let Some(appender) = shared.as_ref().filter(|appender| appender.is_alive()) {
+        if let Some(appender) = shared.as_ref() {
             return Ok(Arc::clone(appender) as Arc<dyn Producer>);
         }
         let appender = Arc::new(Appender::new(&self.cluster)?);
