@@ -30,6 +30,8 @@ mod engine;
 mod fleet;
 #[path = "kafka/input.rs"]
 mod input;
+#[path = "kafka/lanes.rs"]
+mod lanes;
 #[path = "kafka/poison.rs"]
 mod poison;
 #[path = "kafka/replay.rs"]

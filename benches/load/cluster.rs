@@ -23,8 +23,9 @@ use crate::print::say;
 use crate::process::child_of;
 
 /// Groups in the order of the flow, and what they read.
-const GROUPS: [(&str, &[Topic]); 6] = [
+const GROUPS: [(&str, &[Topic]); 7] = [
     ("ingest", &Topic::RAW),
+    ("ingest-bulk", &Topic::BULK),
     ("relate", &[Topic::Facts]),
     ("track", &[Topic::Observations]),
     ("assess", &[Topic::Findings]),

@@ -23,7 +23,7 @@ fn restored_from_compacted_changelogs_the_state_is_the_same() {
     fleet.start("correlate-0");
     // Reports first, then what surrounds them: that changes what was decided about the risks.
     let (reports, surroundings): (Vec<_>, Vec<_>) =
-        input.records.iter().partition(|record| record.path.ends_with("/scan"));
+        input.records.iter().partition(|record| record.path.ends_with("/scanner"));
     for part in [reports, surroundings] {
         let step = part.len() / 3;
         for (index, record) in part.into_iter().enumerate() {

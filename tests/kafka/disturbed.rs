@@ -52,7 +52,7 @@ fn status_says_so(fleet: &Fleet) {
     let status: serde_json::Value = serde_json::from_str(&run(&["--json", "--scan", &scan.scan_id])).unwrap();
     let groups: std::collections::BTreeSet<&str> =
         status["lag"].as_array().unwrap().iter().map(|lag| lag["group"].as_str().unwrap()).collect();
-    assert_eq!(groups, ["assess", "ingest", "relate", "remedy", "sink", "track"].into());
+    assert_eq!(groups, ["assess", "ingest", "ingest-bulk", "relate", "remedy", "sink", "track"].into());
     assert!(status["sizes"]["assess"]["largest_component"].as_u64() > Some(0), "{status:#}");
     assert!(status["sizes"]["track"]["largest_asset"].as_u64() > Some(0), "{status:#}");
     assert!(status["rejects"].as_array().unwrap().iter().any(|reject| reject["by"] == "ingest"), "{status:#}");

@@ -21,8 +21,9 @@ use crate::up::{Post, agent};
 pub const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Groups in the order of the flow, and what they read.
-const GROUPS: [(&str, &[Topic]); 5] = [
+const GROUPS: [(&str, &[Topic]); 6] = [
     ("ingest", &Topic::RAW),
+    ("ingest-bulk", &Topic::BULK),
     ("relate", &[Topic::Facts]),
     ("track", &[Topic::Observations]),
     ("assess", &[Topic::Findings]),

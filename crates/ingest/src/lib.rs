@@ -8,6 +8,7 @@ pub mod event;
 pub mod format;
 pub mod grant;
 pub mod intake;
+pub mod lane;
 pub mod metrics;
 pub mod normalize;
 pub mod pipeline;

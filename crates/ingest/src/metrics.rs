@@ -35,9 +35,14 @@ pub fn rejected(class: RawClass, code: &str) {
     counter!("tributary_ingest_rejects_total", "class" => class.name(), "code" => code.to_owned()).increment(1);
 }
 
-/// Partitions that the circuit breaker holds.
-pub fn paused(partitions: usize) {
-    gauge!("tributary_ingest_paused_partitions").set(partitions as f64);
+/// Partitions of a lane that the circuit breaker holds.
+pub fn paused(lane: &'static str, partitions: usize) {
+    gauge!("tributary_ingest_paused_partitions", "lane" => lane).set(partitions as f64);
+}
+
+/// Whether bulk waits for interactive work.
+pub fn bulk_waits(waits: bool) {
+    gauge!("tributary_ingest_bulk_waits").set(f64::from(u8::from(waits)));
 }
 
 /// The circuit breaker paused a partition.

@@ -55,6 +55,8 @@ impl RawRecord {
         if ext.received_at == 0 {
             ext.received_at = message.timestamp;
         }
+        // Whoever writes to the bulk lane says so by that.
+        ext.backfill |= message.topic.is_bulk();
         Some(Self { body: message.value.clone().unwrap_or_default(), ext, class, origin: message.origin() })
     }
 }

@@ -8,7 +8,7 @@ use tributary_stream::Output;
 use crate::detect::shape;
 use crate::{plain, time};
 
-/// The record of a body; `id` is the producer's, where there is one.
+/// The record of a body, for the lane it belongs to; `id` is the producer's, where there is one.
 #[must_use]
 pub fn output(class: RawClass, ext: &Extensions, id: Option<&str>, body: Bytes) -> Output {
     let mut headers: Vec<(String, String)> =
@@ -20,7 +20,8 @@ pub fn output(class: RawClass, ext: &Extensions, id: Option<&str>, body: Bytes) 
         headers.push((header::TIME.to_owned(), time::format(time)));
     }
     let key = key(ext, &body);
-    Output { topic: class.topic(), partition_key: key.clone(), key: Bytes::from(key), value: Some(body), headers }
+    let topic = if ext.backfill { class.bulk_topic() } else { class.topic() };
+    Output { topic, partition_key: key.clone(), key: Bytes::from(key), value: Some(body), headers }
 }
 
 /// Source and asset: what must stay in order stays in one partition.

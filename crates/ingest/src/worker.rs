@@ -1,7 +1,8 @@
 //! The INGEST service: raw topics → canonical records and positions, in one transaction. Stateless: nothing to restore.
 //!
 //! ```text
-//! raw.* ──(≤ batch_records, ≤ batch_bytes)──► normalise on `threads` ──(≤ transaction_bytes)──► commit
+//! raw.*      ──(≤ batch_records, ≤ batch_bytes)──────► normalise on `threads` ──(≤ transaction_bytes)──► commit
+//! raw.*.bulk ──(… ≤ a share)──(valve: `lane`)──────────┘
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +20,11 @@ use tributary_stream::{Message, Output, Outputs, Position};
 use crate::breaker::{Breaker, BreakerSettings, Place};
 use crate::event::SecretHasher;
 use crate::grant::Grants;
+use crate::lane::{BULK_GROUP, Gate, SHARE_BYTES, Valve};
 use crate::metrics;
 use crate::pipeline::{self, Context, RawRecord};
 
-/// Name of the consumer group.
+/// Name of the consumer group of interactive work.
 pub const GROUP: &str = "ingest";
 
 /// Pause after the log said "again": shorter would spin, longer would be seen in latency.
@@ -89,6 +91,8 @@ pub struct IngestWorker {
     unstarted: Vec<u32>,
     state: Arc<IngestState>,
     breaker: Option<Breaker>,
+    /// Of the bulk lane.
+    valve: Option<Valve>,
     /// What the log was told to hold.
     held: BTreeSet<Place>,
 }
@@ -115,15 +119,29 @@ impl IngestState {
 }
 
 impl IngestWorker {
-    /// Takes slot `slot` of `slots` in this process.
+    /// Takes slot `slot` of `slots` in this process, for interactive work.
     ///
     /// # Errors
     /// As [`Log::worker`].
     pub fn new(log: &dyn Log, shared: Shared, slot: u32, slots: u32) -> Result<Self, LogError> {
-        let subscription = Subscription { group: GROUP.to_owned(), topics: Topic::RAW.to_vec(), slot, slots };
+        let worker = log.worker(&Subscription { group: GROUP.to_owned(), topics: Topic::RAW.to_vec(), slot, slots })?;
+        Ok(Self::over(worker, shared, None))
+    }
+
+    /// Takes slot `slot` of `slots` in this process, for what nobody waits for.
+    ///
+    /// # Errors
+    /// As [`Log::worker`].
+    pub fn bulk(log: Arc<dyn Log>, mut shared: Shared, slot: u32, slots: u32) -> Result<Self, LogError> {
+        let group = BULK_GROUP.to_owned();
+        let worker = log.worker(&Subscription { group, topics: Topic::BULK.to_vec(), slot, slots })?;
+        shared.settings.batch_bytes = shared.settings.batch_bytes.min(SHARE_BYTES);
+        Ok(Self::over(worker, shared, Some(Valve::new(log))))
+    }
+
+    fn over(worker: Box<dyn Worker>, shared: Shared, valve: Option<Valve>) -> Self {
         let breaker = shared.settings.breaker.map(Breaker::new);
-        let worker = log.worker(&subscription)?;
-        Ok(Self { shared, worker, unstarted: Vec::new(), state: Arc::default(), breaker, held: BTreeSet::new() })
+        Self { shared, worker, unstarted: Vec::new(), state: Arc::default(), breaker, valve, held: BTreeSet::new() }
     }
 
     /// Rings this worker out of its wait: after setting the stop flag.
@@ -161,6 +179,9 @@ impl IngestWorker {
     /// # Errors
     /// [`LogError::Retry`] when nothing happened; [`LogError::Fatal`] when the worker is of no more use.
     pub fn turn(&mut self, wait: Duration) -> Result<usize, LogError> {
+        if self.valve.as_ref().is_some_and(Valve::is_holding) {
+            return self.pass(wait);
+        }
         self.hold()?;
         let settings = self.shared.settings;
         let budget = Budget { records: settings.batch_records, bytes: settings.batch_bytes, wait };
@@ -180,7 +201,30 @@ impl IngestWorker {
             self.worker.start(&self.unstarted)?;
             self.unstarted.clear();
         }
-        match self.process(&messages) {
+        match &mut self.valve {
+            Some(valve) if !messages.is_empty() => {
+                valve.take(messages, Instant::now());
+                self.pass(wait)
+            }
+            _ => self.work(&messages),
+        }
+    }
+
+    /// Lets the share in hand pass, if it may.
+    fn pass(&mut self, wait: Duration) -> Result<usize, LogError> {
+        let gate = self.valve.as_mut().map_or(Gate::GiveBack, |valve| valve.pass(Instant::now()));
+        match gate {
+            Gate::Open(messages) => self.work(&messages),
+            Gate::Closed(pause) => {
+                self.worker.waker().wait(pause.min(wait));
+                Ok(0)
+            }
+            Gate::GiveBack => self.worker.rewind().map(|()| 0),
+        }
+    }
+
+    fn work(&mut self, messages: &[Message]) -> Result<usize, LogError> {
+        match self.process(messages) {
             Ok(()) => Ok(messages.len()),
             // Nothing of the open transaction happened: the same records come again.
             Err(LogError::Abort { .. } | LogError::Retry { .. }) => self.worker.rewind().map(|()| 0),
@@ -188,20 +232,20 @@ impl IngestWorker {
         }
     }
 
-    /// Tells the log what the breaker has paused since, and what it tries again.
+    /// Tells the log what must not come for now, and what is tried again.
     fn hold(&mut self) -> Result<(), LogError> {
-        let Some(breaker) = &mut self.breaker else { return Ok(()) };
         let now = Instant::now();
-        let paused = breaker.paused(now);
-        if paused != self.held {
-            self.worker.hold(&paused)?;
-            metrics::paused(paused.len());
-            for place in paused.difference(&self.held) {
-                metrics::tripped(place.0);
-                tracing::warn!(topic = place.0.name(), partition = place.1, "nearly everything is bad: paused");
-            }
-            self.held = paused;
+        let mut held = self.breaker.as_mut().map_or_else(BTreeSet::new, |breaker| breaker.paused(now));
+        metrics::paused(if self.valve.is_some() { "bulk" } else { "interactive" }, held.len());
+        if let Some(valve) = &mut self.valve {
+            valve.reopen(now);
+            held.extend(valve.shut());
         }
+        if held != self.held {
+            self.worker.hold(&held)?;
+            self.held = held;
+        }
+        let Some(breaker) = &self.breaker else { return Ok(()) };
         *self.state.paused.lock().unwrap_or_else(PoisonError::into_inner) = breaker.reasons(now);
         Ok(())
     }
@@ -214,7 +258,10 @@ impl IngestWorker {
             return true;
         }
         let is_bad = !outputs.is_empty() && outputs.iter().all(|output| output.topic == Topic::Rejects);
-        breaker.saw(place, is_bad, Instant::now());
+        if breaker.saw(place, is_bad, Instant::now()) {
+            metrics::tripped(place.0);
+            tracing::warn!(topic = place.0.name(), partition = place.1, "nearly everything is bad: paused");
+        }
         false
     }
 
@@ -297,7 +344,8 @@ impl OpenTransaction {
 /// Builds, clusters and catalogues say which component a scanned asset belongs to. They are small and are committed before the
 /// scans of the same batch are parsed: TRACK then knows them, and no risk is opened for one component and moved to another.
 fn tells_surroundings(topic: Topic) -> bool {
-    matches!(topic, Topic::RawCicd | Topic::RawCloud | Topic::RawCatalog | Topic::RawIntel)
+    use RawClass::{Catalog, Cicd, Cloud, Intel};
+    matches!(RawClass::of_topic(topic), Some(Cicd | Cloud | Catalog | Intel))
 }
 
 /// Between topics there is no order to keep; within one, it is kept.

@@ -36,10 +36,16 @@ impl RawClass {
         Topic::RAW[self as usize]
     }
 
-    /// The class of a raw topic; `None` for other topics.
+    /// The topic its records arrive on if nobody waits for them.
+    #[must_use]
+    pub const fn bulk_topic(self) -> Topic {
+        Topic::BULK[self as usize]
+    }
+
+    /// The class of a raw topic of either lane; `None` for other topics.
     #[must_use]
     pub fn of_topic(topic: Topic) -> Option<RawClass> {
-        RawClass::ALL.into_iter().find(|class| class.topic() == topic)
+        RawClass::ALL.into_iter().find(|class| class.topic() == topic || class.bulk_topic() == topic)
     }
 
     /// The word used in URLs (`POST /v1/events/scanner`) and options.

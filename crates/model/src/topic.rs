@@ -37,11 +37,19 @@ pub enum Topic {
     Tickets,
     Rejects,
     Assets,
+    BulkScanner,
+    BulkCicd,
+    BulkCloud,
+    BulkRuntime,
+    BulkCatalog,
+    BulkIntel,
+    BulkTriage,
+    BulkTicketing,
 }
 
 impl Topic {
     /// Every topic, in the order of the flow.
-    pub const ALL: [Topic; 22] = [
+    pub const ALL: [Topic; 30] = [
         Topic::RawScanner,
         Topic::RawCicd,
         Topic::RawCloud,
@@ -50,6 +58,14 @@ impl Topic {
         Topic::RawIntel,
         Topic::RawTriage,
         Topic::RawTicketing,
+        Topic::BulkScanner,
+        Topic::BulkCicd,
+        Topic::BulkCloud,
+        Topic::BulkRuntime,
+        Topic::BulkCatalog,
+        Topic::BulkIntel,
+        Topic::BulkTriage,
+        Topic::BulkTicketing,
         Topic::Facts,
         Topic::Observations,
         Topic::Assertions,
@@ -66,7 +82,7 @@ impl Topic {
         Topic::Assets,
     ];
 
-    /// The raw topics, one per class of source.
+    /// The raw topics of interactive work, one per class of source.
     pub const RAW: [Topic; 8] = [
         Topic::RawScanner,
         Topic::RawCicd,
@@ -76,6 +92,18 @@ impl Topic {
         Topic::RawIntel,
         Topic::RawTriage,
         Topic::RawTicketing,
+    ];
+
+    /// The raw topics of the bulk lane, in the order of [`Topic::RAW`]: backfills, and whatever else nobody waits for.
+    pub const BULK: [Topic; 8] = [
+        Topic::BulkScanner,
+        Topic::BulkCicd,
+        Topic::BulkCloud,
+        Topic::BulkRuntime,
+        Topic::BulkCatalog,
+        Topic::BulkIntel,
+        Topic::BulkTriage,
+        Topic::BulkTicketing,
     ];
 
     /// The name without prefix, as documented and as users type it (`tributary tail risks`).
@@ -104,7 +132,27 @@ impl Topic {
             Topic::Tickets => "tickets",
             Topic::Rejects => "rejects",
             Topic::Assets => "assets",
+            Topic::BulkScanner => "raw.scanner.bulk",
+            Topic::BulkCicd => "raw.cicd.bulk",
+            Topic::BulkCloud => "raw.cloud.bulk",
+            Topic::BulkRuntime => "raw.runtime.bulk",
+            Topic::BulkCatalog => "raw.catalog.bulk",
+            Topic::BulkIntel => "raw.intel.bulk",
+            Topic::BulkTriage => "raw.triage.bulk",
+            Topic::BulkTicketing => "raw.ticketing.bulk",
         }
+    }
+
+    /// Whether it carries records as received, in either lane.
+    #[must_use]
+    pub fn is_raw(self) -> bool {
+        Topic::RAW.contains(&self) || self.is_bulk()
+    }
+
+    /// Whether it is of the bulk lane.
+    #[must_use]
+    pub fn is_bulk(self) -> bool {
+        Topic::BULK.contains(&self)
     }
 
     /// The topic with this name, without prefix.

@@ -195,8 +195,8 @@ pub struct AboutArgs {
     /// The scan looked only at a part (a diff, a pull request): it closes nothing.
     #[arg(long)]
     pub partial: bool,
-    /// Old data: it opens no tickets.
-    #[arg(long)]
+    /// Old data, or much of it: it waits while others are at work, and opens no tickets.
+    #[arg(long, visible_alias = "bulk")]
     pub backfill: bool,
 }
 

@@ -85,7 +85,7 @@ pub fn original(log: &dyn Log, origin: &Origin) -> Result<Original, LogError> {
     let Some(topic) = Topic::parse(&origin.topic) else {
         return Ok(Original::Kept("no record caused it: a timer or changed context did"));
     };
-    if !Topic::RAW.contains(&topic) && !INPUTS.contains(&topic) {
+    if !topic.is_raw() && !INPUTS.contains(&topic) {
         return Ok(Original::Kept("its topic is the state of a stage: an old record would overwrite a newer one"));
     }
     let Ok(offset) = u64::try_from(origin.offset) else {

@@ -12,6 +12,7 @@ use tributary_correlate::graph::Graph;
 use tributary_correlate::{assess, relate, remedy, track};
 use tributary_ingest::event::SecretHasher;
 use tributary_ingest::grant::Grants;
+use tributary_ingest::lane::BULK_GROUP;
 use tributary_ingest::raw;
 use tributary_ingest::secret::HmacHasher;
 use tributary_ingest::worker::{self, IngestSettings, IngestWorker};
@@ -40,7 +41,7 @@ pub struct River {
     pub health: Health,
     pipeline: Arc<Pipeline>,
     stop: Arc<AtomicBool>,
-    bell: Waker,
+    bells: Vec<Waker>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -87,11 +88,14 @@ impl River {
             secrets: Arc::clone(&hasher) as Arc<dyn SecretHasher + Send + Sync>,
             settings: IngestSettings { body_bytes_max: report_bytes_max, ..IngestSettings::default() },
         };
-        let ingest = IngestWorker::new(log.as_ref(), shared, 0, 1)?;
-        let bell = ingest.waker();
-        let threads = vec![view.follow(&log, &stop)?, spawn_ingest(ingest, &stop, &health)?];
+        let lanes = lanes(&log, shared)?;
+        let bells = lanes.iter().map(IngestWorker::waker).collect();
+        let mut threads = vec![view.follow(&log, &stop)?];
+        for lane in lanes {
+            threads.push(spawn_ingest(lane, &stop, &health)?);
+        }
         let producer = log.producer()?;
-        Ok(Self { log, secrets: hasher, producer, view, health, pipeline, stop, bell, threads })
+        Ok(Self { log, secrets: hasher, producer, view, health, pipeline, stop, bells, threads })
     }
 
     /// Appends one raw record.
@@ -103,7 +107,9 @@ impl River {
     /// Waits until INGEST and the four stages are done with everything that was appended.
     pub fn wait_stages(&self, at_most: Duration) -> anyhow::Result<()> {
         // In the order of the flow: what INGEST is done with, the stages have or will have.
-        self.wait(at_most, || Ok(self.health.lag("ingest", &Topic::RAW) == 0 && self.pipeline.is_idle()?))
+        let lag = |group, topics| self.health.lag(group, topics);
+        let is_taken = || lag(worker::GROUP, &Topic::RAW) == 0 && lag(BULK_GROUP, &Topic::BULK) == 0;
+        self.wait(at_most, || Ok(is_taken() && self.pipeline.is_idle()?))
     }
 
     /// Waits until ClickHouse has everything too, where it serves, and the summary shows it.
@@ -138,7 +144,7 @@ impl River {
     /// Finishes what is in hand and stops.
     pub fn stop(self) {
         self.stop.store(true, Ordering::SeqCst);
-        self.bell.ring();
+        self.bells.iter().for_each(Waker::ring);
         for thread in self.threads {
             // A panic was reported by the panic hook, and its transaction never committed.
             drop(thread.join());
@@ -147,6 +153,12 @@ impl River {
             pipeline.stop();
         }
     }
+}
+
+/// INGEST, a worker for each lane.
+pub fn lanes(log: &Arc<dyn Log>, shared: worker::Shared) -> anyhow::Result<Vec<IngestWorker>> {
+    let interactive = IngestWorker::new(log.as_ref(), shared.clone(), 0, 1)?;
+    Ok(vec![interactive, IngestWorker::bulk(Arc::clone(log), shared, 0, 1)?])
 }
 
 /// INGEST on a thread of its own; told why it ended, if it was not told to stop.

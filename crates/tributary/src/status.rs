@@ -44,7 +44,7 @@ pub struct Status {
     pub engine: Engine,
     /// Where analysts ask; empty when absent.
     pub sql_url: String,
-    /// Records in the raw topics.
+    /// Records in the raw topics of both lanes.
     pub raw_records: u64,
     /// The funnel.
     #[serde(skip_deserializing)]
@@ -54,8 +54,9 @@ pub struct Status {
 }
 
 /// Consumers in the order of the flow, and what they read.
-pub const GROUPS: [(&str, &[Topic]); 6] = [
+pub const GROUPS: [(&str, &[Topic]); 7] = [
     ("ingest", &Topic::RAW),
+    ("ingest-bulk", &Topic::BULK),
     ("relate", &[Topic::Facts]),
     ("track", &[Topic::Observations]),
     ("assess", &[Topic::Findings]),
@@ -69,6 +70,8 @@ pub fn reasons(pipeline: &Pipeline) -> Vec<String> {
         let (name, progress) = (format!("{} {}", worker.stage, worker.slot), worker.progress);
         if let Some(failed) = worker.failed {
             Some(failed)
+        } else if let Some(hangs) = worker.hangs {
+            Some(format!("{name}: has not come back for {} s", hangs.as_secs()))
         } else if worker.ready {
             None
         } else if worker.stage == "broadcast" {
@@ -170,7 +173,8 @@ impl Health {
         if engine == Engine::Waiting {
             problems.push("ClickHouse is not serving: rows wait and are written when it is back".to_owned());
         }
-        let raw_records = self.log.ends(&Topic::RAW).unwrap_or_default().iter().map(|end| end.next).sum();
+        let raw = self.log.ends(&[Topic::RAW, Topic::BULK].concat());
+        let raw_records = raw.unwrap_or_default().iter().map(|end| end.next).sum();
         let pipeline = self.pipeline.upgrade();
         let is_ready = pipeline.as_ref().is_some_and(|pipeline| pipeline.is_ready());
         // After the lags: what INGEST is done with, the stages have or will have.

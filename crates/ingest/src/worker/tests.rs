@@ -210,3 +210,37 @@ fn a_partition_of_rubbish_is_paused_says_so_and_goes_on_without_a_loss() {
     worker.turn(Duration::ZERO).unwrap();
     assert!(worker.state().paused().is_empty());
 }
+
+#[test]
+fn bulk_comes_when_interactive_work_is_done_and_opens_as_backfill() {
+    let directory = tempfile::tempdir().unwrap();
+    let log: Arc<dyn Log> = Arc::new(open(directory.path()));
+    let mut bulk = IngestWorker::bulk(Arc::clone(&log), shared(IngestSettings::default()), 0, 1).unwrap();
+    let mut interactive = IngestWorker::new(log.as_ref(), shared(IngestSettings::default()), 0, 1).unwrap();
+    let of_bulk = |n: usize| {
+        let mut record = raw(RawClass::Scanner, &format!("k{n}"), SEMGREP);
+        record.topic = RawClass::Scanner.bulk_topic();
+        record
+    };
+    let producer = log.producer().unwrap();
+    producer.append((0..5).map(of_bulk).collect()).unwrap();
+    producer.append((0..100).map(|n| raw(RawClass::Catalog, &format!("k{n}"), "* @acme/x\n")).collect()).unwrap();
+    for _ in 0..10 {
+        assert_eq!(bulk.turn(Duration::from_millis(5)).unwrap(), 0, "it waits");
+    }
+    let mut done = 0;
+    while done < 100 {
+        done += interactive.turn(Duration::from_millis(5)).unwrap();
+    }
+    done = 0;
+    while done < 5 {
+        done += bulk.turn(Duration::from_millis(5)).unwrap();
+    }
+    assert_eq!(log.lag(BULK_GROUP, &Topic::BULK).unwrap().iter().map(|lag| lag.behind).sum::<u64>(), 0);
+    let partitions: Vec<_> = (0..2).map(|partition| (Topic::Observations, partition)).collect();
+    let mut reader = log.reader(&partitions, &Start::Beginning).unwrap();
+    let budget = Budget { records: 100, bytes: 1 << 20, wait: Duration::ZERO };
+    let read = reader.read(budget).unwrap().messages;
+    let backfills = read.iter().map(|m| Observation::decode(m.value.as_ref().unwrap()).unwrap().backfill);
+    assert_eq!(backfills.collect::<Vec<_>>(), [true; 5], "also where no header says so");
+}

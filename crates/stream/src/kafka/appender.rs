@@ -96,7 +96,9 @@ fn run(cluster: &Arc<Cluster>, transactor: Transactor, jobs: &Receiver<Job>) {
             Ok(able) => able,
             Err(error) => {
                 let what = error.to_string();
-                waiting.iter().for_each(|job| answer(job, Err(LogError::retry(what.clone()))));
+                for job in &waiting {
+                    answer(job, Err(LogError::retry(what.clone())));
+                }
                 continue;
             }
         };

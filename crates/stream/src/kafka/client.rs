@@ -60,7 +60,8 @@ pub(super) fn producer(settings: &KafkaSettings, transactional_id: &str) -> Resu
     match settings.delivery {
         Delivery::ExactlyOnce => config
             .set("transactional.id", transactional_id)
-            .set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string()),
+            .set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string())
+            .set("connections.max.idle.ms", idle_ms_max(settings).to_string()),
         Delivery::AtLeastOnce => config.set("enable.idempotence", "true"),
     };
     config
@@ -71,6 +72,16 @@ pub(super) fn producer(settings: &KafkaSettings, transactional_id: &str) -> Resu
         .set("queue.buffering.max.messages", "200000")
         .set("queue.buffering.max.kbytes", (128_u32 << 10).max(settings.message_bytes_max >> 9).to_string());
     Ok(config)
+}
+
+/// When a producer closes a connection on which nothing happens.
+///
+/// librdkafka 2.10 to 2.14 waits for ever in adding positions to a transaction, if the broker that coordinates the group left the
+/// cluster meanwhile: it looks for another one only when some connection comes or goes, and heeds no timeout (its issues 5511
+/// and 5456). While it waits all its connections are idle, so closing them wakes it; half the time that a transaction may be
+/// open, so that the transaction is still there. Below 4 s all would close at one moment.
+fn idle_ms_max(settings: &KafkaSettings) -> u32 {
+    (settings.transaction_timeout_ms / 2).max(4_000)
 }
 
 /// A consumer that asks and assigns itself, without callbacks.

@@ -31,12 +31,14 @@ use super::{Cluster, Standing, mark, record, seek};
 use crate::log::{Budget, Checkpoint, LogError, Polled, Subscription, Transaction, Waker, Worker};
 use crate::message::{Message, Output, Position};
 
+mod idle;
+
 /// Longest wait between two looks at the client, in which it serves its callbacks.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How often a worker that has nothing to do looks whether its committed positions stand before markers only. 1 s: lag comes
-/// to 0 that soon after the last record, and a busy worker never spends a transaction on it.
-const ENDS_EVERY: Duration = Duration::from_secs(1);
+/// Wait for a record after which the client counts as having none. Not 0: a poll without a wait answers "none" after a line of its
+/// log or a passing error, too, and what lies behind that would wait for [`LOOK`], because the client rings only when its queue was empty.
+const LAST_LOOK: Duration = Duration::from_millis(1);
 
 /// Who is busy begins a transaction at most so often; who was idle does not wait. 100 ms: a transaction costs the cluster markers in every
 /// partition that it touched, and every reader a look at them, whatever its size; more would be seen in latency.
@@ -237,42 +239,6 @@ impl KafkaWorker {
         seek(&self.consumer, &self.cluster.names, &to)
     }
 
-    /// Commits positions past what no reader is given (markers of transactions, records of aborted ones), so that a group that
-    /// is done with everything stands at the ends, for every tool that looks at it. The client's position passes
-    /// them; a place counts only if all that the caller was given of it is committed.
-    fn commit_ends(&mut self) -> Result<(), LogError> {
-        if self.ends_seen.elapsed() < ENDS_EVERY {
-            return Ok(());
-        }
-        self.ends_seen = Instant::now();
-        let reached = self.consumer.position().map_err(here("cannot ask for positions"))?;
-        let mut checkpoints = Vec::new();
-        for element in reached.elements() {
-            let (Some(topic), Offset::Offset(at)) = (self.cluster.names.parse(element.topic()), element.offset())
-            else {
-                continue;
-            };
-            let (at, place) = (at as u64, (topic, element.partition() as u32));
-            let is_started = self.owned.get(&place.1).copied().unwrap_or(false);
-            let (next, note) = match self.standing.get(&place) {
-                Some((next, text)) => (*next, mark::note(text)),
-                None => (0, bytes::Bytes::new()),
-            };
-            if is_started && at > next && self.delivered.get(&place).is_none_or(|given| *given <= next) {
-                let from = self.barren.get(&place).filter(|(_, to)| *to == next).map_or(next, |(from, _)| *from);
-                self.barren.insert(place, (from, at));
-                checkpoints.push(Checkpoint { position: Position { topic, partition: place.1, next: at }, note });
-            }
-        }
-        match self.commit(Transaction { outputs: Vec::new(), checkpoints }) {
-            Err(LogError::Abort { what, .. } | LogError::Retry { what, .. }) => {
-                tracing::debug!(member = self.member, what, "the ends are committed later");
-                Ok(())
-            }
-            done => done,
-        }
-    }
-
     /// A position as it is written: past what is known to hold nothing.
     fn past_barren(&self, position: Position) -> u64 {
         match self.barren.get(&(position.topic, position.partition)) {
@@ -297,7 +263,7 @@ impl KafkaWorker {
         let wait = if self.is_moving { budget.wait.max(LOOK) } else { budget.wait };
         let (mut messages, mut bytes, mut rung) = (Vec::new(), 0, false);
         loop {
-            let polled = self.consumer.poll(Duration::ZERO);
+            let polled = self.consumer.poll(LAST_LOOK);
             if self.consumer.context().is_pending() {
                 // What was taken belongs to the time before; it comes again from the committed positions on.
                 return Ok(Vec::new());

@@ -36,6 +36,8 @@ pub struct WorkerHealth {
     pub progress: Progress,
     /// Why it ended, if it failed.
     pub failed: Option<String>,
+    /// Since when it has not come back, if that is too long ago: its log, or a step, hangs.
+    pub hangs: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,8 @@ struct Status {
     next_timer: AtomicI64,
     progress: Mutex<Progress>,
     failed: Mutex<Option<String>>,
+    /// When its last turn was over.
+    turned: Mutex<Instant>,
     waker: Waker,
 }
 
@@ -227,6 +231,7 @@ impl Status {
             next_timer: AtomicI64::new(Millis::MAX),
             progress: Mutex::default(),
             failed: Mutex::new(None),
+            turned: Mutex::new(Instant::now()),
             waker,
         }
     }
@@ -254,13 +259,20 @@ impl Status {
             && self.next_timer.load(Ordering::SeqCst) > now
     }
 
+    fn turned(&self) {
+        *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
     fn health(&self) -> WorkerHealth {
+        let silent = self.turned.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        let hangs = (silent >= HANGS).then_some(silent);
         WorkerHealth {
             stage: self.stage,
             slot: self.slot,
-            ready: self.ready.load(Ordering::SeqCst),
+            ready: self.ready.load(Ordering::SeqCst) && hangs.is_none(),
             progress: *self.progress.lock().unwrap_or_else(PoisonError::into_inner),
             failed: self.failure(),
+            hangs,
         }
     }
 }
@@ -271,11 +283,16 @@ const SIZES_EVERY: Duration = Duration::from_secs(5);
 /// in less, and a reader that hangs is noticed.
 const BROADCAST_LATE: Duration = Duration::from_secs(60);
 
+/// A worker whose turn takes so long hangs. A minute: the largest step takes seconds, and a call to the log gives up after
+/// half of it.
+const HANGS: Duration = Duration::from_secs(60);
+
 fn run(shared: &Shared, status: &Status, mut worker: StageWorker) -> Result<(), LogError> {
     let mut reported: Option<Instant> = None;
     while !shared.stop.load(Ordering::SeqCst) {
         // Busy until proven idle: cleared only after a turn that found nothing, and set again before mail is taken.
         let turn = worker.turn_noting(PATIENCE, || status.busy.store(true, Ordering::SeqCst))?;
+        status.turned();
         status.ready.store(worker.is_ready(), Ordering::SeqCst);
         status.next_timer.store(worker.next_timer().unwrap_or(Millis::MAX), Ordering::SeqCst);
         status.report(worker.progress());
@@ -299,6 +316,7 @@ fn run(shared: &Shared, status: &Status, mut worker: StageWorker) -> Result<(), 
 fn read_broadcasts(shared: &Shared, status: &Status, mut broadcaster: Broadcaster) -> Result<(), LogError> {
     let mut at_end: Option<Instant> = None;
     while !shared.stop.load(Ordering::SeqCst) {
+        status.turned();
         let worked = match broadcaster.turn(PATIENCE) {
             Err(LogError::Retry { what, .. } | LogError::Abort { what, .. }) => {
                 tracing::warn!(what, "broadcasts are read again");

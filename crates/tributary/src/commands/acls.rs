@@ -6,11 +6,13 @@
 use std::io::Write;
 
 use anyhow::bail;
+use tributary_ingest::lane::BULK_GROUP;
+use tributary_ingest::worker::GROUP;
 use tributary_model::Topic;
 use tributary_stream::kafka::Delivery;
 use tributary_stream::stage::{ASSESS, RELATE, REMEDY, StageTopics, TRACK};
 
-use super::services::CANONICAL;
+use super::services::{CANONICAL, CROWDED};
 use crate::cli::AclsArgs;
 use crate::config::Config;
 
@@ -86,9 +88,16 @@ fn apply() -> Vec<Rule> {
 
 /// The intake writes what it takes, and the same process reads it.
 fn ingest(delivery: Delivery) -> Vec<Rule> {
-    let rules =
-        [topics(&["Read", "Write"], &Topic::RAW), topics(&["Write"], &CANONICAL), groups(&["Read"], &["ingest"])];
-    rules.into_iter().chain(transacting(delivery, &["ingest.", "appends."])).collect()
+    let stages: [StageTopics; 4] = [RELATE, TRACK, ASSESS, REMEDY];
+    let rules = [
+        topics(&["Read", "Write"], &[Topic::RAW, Topic::BULK].concat()),
+        topics(&["Write"], &CANONICAL),
+        groups(&["Read"], &[GROUP, BULK_GROUP]),
+        // Bulk waits until the stages have nothing to do: how far they are is asked, and where what they read ends.
+        groups(&["Describe"], &stages.map(|stage| stage.name)),
+        topics(&["Describe"], &CROWDED),
+    ];
+    rules.into_iter().chain(transacting(delivery, &["ingest.", "ingest-bulk.", "appends."])).collect()
 }
 
 fn correlate() -> Vec<Rule> {

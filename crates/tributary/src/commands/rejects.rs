@@ -98,7 +98,7 @@ fn served(args: &RejectsArgs, filter: &Filter, config: &Config) -> anyhow::Resul
 }
 
 fn connect(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
-    let topics = [&Topic::RAW[..], &[Topic::Facts, Topic::Observations, Topic::Rejects]].concat();
+    let topics = [&Topic::RAW[..], &Topic::BULK, &[Topic::Facts, Topic::Observations, Topic::Rejects]].concat();
     // A name of its own: it must not fence a service that appends.
     let mut settings = config.kafka.clone();
     settings.instance = format!("replay-{}", std::process::id());

@@ -13,6 +13,7 @@ use tributary_ingest::worker::{self, IngestSettings, IngestWorker};
 use tributary_model::Topic;
 use tributary_stream::clock::SystemClock;
 use tributary_stream::log::Log;
+use tributary_stream::log::Waker;
 use tributary_stream::stage_loop::{Pipeline, PipelineSettings};
 use tributary_stream::{Clock, KafkaLog};
 
@@ -27,13 +28,16 @@ use crate::status::{self, Engine, Health};
 use crate::telemetry;
 use crate::watch::{self, Watch};
 
+/// What INGEST asks the lag of, beside what it writes: bulk waits for the stages.
+pub const CROWDED: [Topic; 2] = [Topic::Findings, Topic::Remedies];
+
 /// What INGEST writes.
 pub const CANONICAL: [Topic; 3] = [Topic::Facts, Topic::Observations, Topic::Rejects];
 
 /// Raw records to canonical ones, and the intake in front of them.
 pub fn ingest(config: &Config) -> anyhow::Result<u8> {
     let metrics = telemetry::metrics()?;
-    let log = connect(config, &[&Topic::RAW[..], &CANONICAL].concat())?;
+    let log = connect(config, &[&Topic::RAW[..], &Topic::BULK, &CANONICAL, &CROWDED].concat())?;
     let listen: SocketAddr = config.intake.listen.parse().context("intake.listen")?;
     let access = up::access(config, listen)?;
     std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
@@ -46,15 +50,20 @@ pub fn ingest(config: &Config) -> anyhow::Result<u8> {
     let shared = worker::Shared { grants: Arc::clone(&access.grants), secrets: Arc::clone(&secrets), settings };
     let health = Health::of_service(Arc::clone(&log));
     let intake = up::intake(config, &access, log.producer()?, secrets);
-    let ingest = IngestWorker::new(log.as_ref(), shared, 0, 1)?;
-    let (stop, bell) = (Arc::<AtomicBool>::default(), ingest.waker());
-    let state = ingest.state();
-    let thread = river::spawn_ingest(ingest, &stop, &health)?;
-    let watch = start_watch("ingest", config, log, &["ingest"])?;
+    let lanes = river::lanes(&log, shared)?;
+    let stop = Arc::<AtomicBool>::default();
+    let bells: Vec<Waker> = lanes.iter().map(IngestWorker::waker).collect();
+    let states: Vec<_> = lanes.iter().map(IngestWorker::state).collect();
+    let threads: anyhow::Result<Vec<_>> =
+        lanes.into_iter().map(|lane| river::spawn_ingest(lane, &stop, &health)).collect();
+    let threads = threads?;
+    let watch = start_watch("ingest", config, log, &["ingest", "ingest-bulk"])?;
     let known = watch.known();
     let reasons = move || {
-        let outside = (!state.has_joined()).then(|| "not yet a member of its group".to_owned());
-        outside.into_iter().chain(state.paused()).chain(known.problem()).collect()
+        let is_outside = states.iter().any(|state| !state.has_joined());
+        let outside = is_outside.then(|| "not yet a member of its group".to_owned());
+        let paused = states.iter().flat_map(|state| state.paused());
+        outside.into_iter().chain(paused).chain(known.problem()).collect()
     };
     let probes = probes(metrics, &health, reasons);
     let pages = service::probes(&probes).layer(from_fn_with_state(Arc::clone(&access), access::readers));
@@ -62,9 +71,11 @@ pub fn ingest(config: &Config) -> anyhow::Result<u8> {
     let runtime = runtime()?;
     let outcome = service::run("ingest", &runtime, listen, app, &probes);
     stop.store(true, Ordering::SeqCst);
-    bell.ring();
-    // A panic was reported by the panic hook, and its transaction never committed.
-    drop(thread.join());
+    bells.iter().for_each(Waker::ring);
+    for thread in threads {
+        // A panic was reported by the panic hook, and its transaction never committed.
+        drop(thread.join());
+    }
     drop(watch);
     outcome.map(|()| 0)
 }
@@ -72,7 +83,7 @@ pub fn ingest(config: &Config) -> anyhow::Result<u8> {
 /// The four stages.
 pub fn correlate(listen: SocketAddr, config: &Config) -> anyhow::Result<u8> {
     let metrics = telemetry::metrics()?;
-    let topics: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| !Topic::RAW.contains(topic)).collect();
+    let topics: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| !topic.is_raw()).collect();
     let log = connect(config, &topics)?;
     let watch = start_watch("correlate", config, Arc::clone(&log), &["relate", "track", "assess", "remedy"])?;
     let pipeline = Pipeline::start(log, river::stages(), Arc::new(SystemClock), PipelineSettings { workers: 1 })?;
