@@ -38,5 +38,7 @@ mod poison;
 mod replay;
 #[path = "kafka/security.rs"]
 mod security;
+#[path = "kafka/versions.rs"]
+mod versions;
 #[path = "kafka/zombie.rs"]
 mod zombie;

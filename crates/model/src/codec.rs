@@ -20,6 +20,7 @@ use crate::reject::Reject;
 use crate::remedy::RemedyMember;
 use crate::risk::{Change, Risk};
 use crate::scan::ScanRun;
+use crate::versions::Versions;
 
 mod read;
 mod write;
@@ -154,6 +155,7 @@ avro_record! {
     Change => "change",
     RemedyMember => "remedy",
     Reject => "reject",
+    Versions => "versions",
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub mod severity;
 pub mod sighting;
 pub mod time;
 pub mod topic;
+pub mod versions;
 
 pub use codec::{AvroRecord, CodecError};
 pub use topic::Topic;

@@ -45,11 +45,12 @@ pub enum Topic {
     BulkIntel,
     BulkTriage,
     BulkTicketing,
+    Versions,
 }
 
 impl Topic {
     /// Every topic, in the order of the flow.
-    pub const ALL: [Topic; 30] = [
+    pub const ALL: [Topic; 31] = [
         Topic::RawScanner,
         Topic::RawCicd,
         Topic::RawCloud,
@@ -71,6 +72,7 @@ impl Topic {
         Topic::Assertions,
         Topic::Context,
         Topic::Intel,
+        Topic::Versions,
         Topic::Tracked,
         Topic::Scans,
         Topic::Findings,
@@ -140,6 +142,7 @@ impl Topic {
             Topic::BulkIntel => "raw.intel.bulk",
             Topic::BulkTriage => "raw.triage.bulk",
             Topic::BulkTicketing => "raw.ticketing.bulk",
+            Topic::Versions => "versions",
         }
     }
 
@@ -168,6 +171,7 @@ impl Topic {
             Topic::Assertions
             | Topic::Context
             | Topic::Intel
+            | Topic::Versions
             | Topic::Tracked
             | Topic::Scans
             | Topic::Assets
@@ -179,10 +183,10 @@ impl Topic {
         }
     }
 
-    /// Whether every worker reads every partition (context and intelligence).
+    /// Whether every worker reads every partition (context, intelligence, the versions in force).
     #[must_use]
     pub const fn is_broadcast(self) -> bool {
-        matches!(self, Topic::Context | Topic::Intel)
+        matches!(self, Topic::Context | Topic::Intel | Topic::Versions)
     }
 
     /// A stable small number, used as a storage prefix by the embedded log. Never renumber.

@@ -8,7 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use dashmap::DashMap;
 use tributary_model::context::EntityContext;
 use tributary_model::reject::Reject;
-use tributary_model::{AvroRecord, CodecError};
+use tributary_model::versions::{self, Versions};
+use tributary_model::{AvroRecord, CodecError, Topic};
 
 use crate::message::Message;
 
@@ -21,6 +22,22 @@ pub struct BroadcastStore {
     entities: DashMap<Arc<str>, Arc<EntityContext>, foldhash::fast::RandomState>,
     /// The same names in order, for walks by kind and prefix: a walk over the map would visit every vulnerability.
     names: RwLock<BTreeSet<Arc<str>>>,
+    in_force: RwLock<InForce>,
+}
+
+/// What the topic `versions` says.
+#[derive(Debug, Clone)]
+pub enum InForce {
+    /// These.
+    Known(Arc<Versions>),
+    /// Something that this build cannot read: a newer one wrote it.
+    Unreadable,
+}
+
+impl Default for InForce {
+    fn default() -> Self {
+        Self::Known(Arc::default())
+    }
 }
 
 impl BroadcastStore {
@@ -28,6 +45,17 @@ impl BroadcastStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The versions in force, as far as this process has read.
+    #[must_use]
+    pub fn in_force(&self) -> InForce {
+        self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts versions in force. For the broadcast reader, and for tests.
+    pub fn put_in_force(&self, in_force: InForce) {
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = in_force;
     }
 
     /// What is known about an entity.
@@ -80,10 +108,28 @@ impl BroadcastStore {
         }
     }
 
+    fn apply_versions(&self, message: &Message) -> Result<(), Box<Reject>> {
+        if message.key_str() != versions::KEY {
+            return Err(Box::new(misnamed(message)));
+        }
+        let read = message.value.as_deref().map_or_else(|| Ok(Versions::default()), Versions::decode);
+        match read {
+            Ok(versions) => self.put_in_force(InForce::Known(Arc::new(versions))),
+            Err(error) => {
+                self.put_in_force(InForce::Unreadable);
+                return Err(Box::new(unreadable(message, &error)));
+            }
+        }
+        Ok(())
+    }
+
     /// Applies a record of a broadcast topic; answers the entity to notice. A tombstone, or a record without attributes,
     /// removes. A record that cannot be read changes nothing and is a reject.
     pub fn apply(&self, message: &Message) -> Result<String, Box<Reject>> {
         let entity = message.key_str().to_owned();
+        if message.topic == Topic::Versions {
+            return self.apply_versions(message).map(|()| entity);
+        }
         let Some(value) = &message.value else {
             self.remove(&entity);
             return Ok(entity);

@@ -80,14 +80,14 @@ pub const RELATE: StageTopics =
 pub const TRACK: StageTopics = StageTopics {
     name: "track",
     inputs: &[Topic::Observations],
-    broadcasts: &[Topic::Context],
+    broadcasts: &[Topic::Context, Topic::Versions],
     changelogs: &[Topic::Tracked, Topic::Scans, Topic::Assets],
 };
 /// ASSESS: by component.
 pub const ASSESS: StageTopics = StageTopics {
     name: "assess",
     inputs: &[Topic::Findings],
-    broadcasts: &[Topic::Context, Topic::Intel],
+    broadcasts: &[Topic::Context, Topic::Intel, Topic::Versions],
     changelogs: &[Topic::Findings, Topic::Risks],
 };
 /// REMEDY: by fix target.

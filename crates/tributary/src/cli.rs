@@ -4,6 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod operator;
+
+pub use operator::{
+    AclsArgs, ActivateArgs, MigrateArgs, ProbeArgs, RejectsArgs, RejectsCommand, ReplayArgs, TopicsCommand,
+    VersionsArgs, VersionsCommand,
+};
+
 /// Many streams, one river of risk.
 ///
 /// Tributary joins what scanners, CI/CD, clouds and runtime sensors say into a short list of prioritised risks,
@@ -112,6 +119,12 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: TopicsCommand,
+    },
+    /// Which identity and which decision model are in force, and putting another model in force
+    Versions {
+        /// What to do.
+        #[command(subcommand)]
+        command: VersionsCommand,
     },
     /// Print a shell completion script
     #[command(after_help = "Example:\n  tributary completions bash > /etc/bash_completion.d/tributary")]
@@ -344,58 +357,6 @@ pub struct StatusArgs {
     pub server: ServerArgs,
 }
 
-/// Subcommands of `rejects`.
-#[derive(Debug, Subcommand)]
-pub enum RejectsCommand {
-    /// List what was rejected: when, by whom, why, where it stands on the log
-    #[command(
-        after_help = "Examples:\n  tributary rejects list --since 2h\n  tributary rejects list --reason unknown_format --topic raw.scanner --json | jq .origin\n\nAsks Kafka where kafka.brokers is configured, else a running `up`."
-    )]
-    List(RejectsArgs),
-    /// Send rejected records again, once the cause is repaired; without --yes it only says what it would do
-    #[command(
-        after_help = "Examples:\n  tributary rejects replay --reason not_granted --since 1d         what would be sent, and what is gone\n  tributary rejects replay --reason not_granted --since 1d --yes\n\nOn Kafka only. A record goes to its topic as it was: bytes, key, headers, credential. Exits 1 when some could not be sent."
-    )]
-    Replay(ReplayArgs),
-}
-
-/// Which rejects.
-#[derive(Debug, Args)]
-pub struct RejectsArgs {
-    /// Only with this short reason: `unknown_format`, `no_asset`, `not_granted` … (docs/rejects.md).
-    #[arg(long, value_name = "CODE")]
-    pub reason: Option<String>,
-    /// Only of records of this topic, without prefix: `raw.scanner`, `facts` …
-    #[arg(long, value_name = "TOPIC")]
-    pub topic: Option<String>,
-    /// Only those rejected since then: `2026-11-25T08:00:00Z`, or so long ago: `90m`, `2h`, `7d`.
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Only those rejected before then.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// At most so many, the newest.
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
-    pub limit: usize,
-    /// Print JSON lines.
-    #[arg(long)]
-    pub json: bool,
-    /// Where from, for a running `up`.
-    #[command(flatten)]
-    pub server: ServerArgs,
-}
-
-/// Options of `rejects replay`.
-#[derive(Debug, Args)]
-pub struct ReplayArgs {
-    /// Do it.
-    #[arg(long)]
-    pub yes: bool,
-    /// Which.
-    #[command(flatten)]
-    pub of: RejectsArgs,
-}
-
 /// Options of `estate`.
 #[derive(Debug, Args)]
 pub struct EstateArgs {
@@ -417,58 +378,6 @@ pub struct EstateArgs {
     /// Directory to write to: reports, and manifest.jsonl that says in which order and about what.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-}
-
-/// Options of `migrate`.
-#[derive(Debug, Args)]
-pub struct MigrateArgs {
-    /// Only say what would be applied.
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// Options of services that only answer probes.
-#[derive(Debug, Args)]
-pub struct ProbeArgs {
-    /// Address of /metrics, /healthz and /readyz.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8741")]
-    pub listen: std::net::SocketAddr,
-}
-
-/// Subcommands of `topics`.
-#[derive(Debug, Subcommand)]
-pub enum TopicsCommand {
-    /// Make what is missing, set back what has drifted, refuse what would part keys from their state; idempotent
-    #[command(
-        after_help = "Examples:\n  TRIBUTARY__KAFKA__BROKERS=kafka:9092 tributary topics apply --dry-run\n  tributary --config tributary.toml topics apply\n\nExits 1 when a topic differs in what cannot be set."
-    )]
-    Apply {
-        /// Only say what would be done.
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Print the access rules that each service needs, no more, as lines for Kafka's own kafka-acls.sh
-    #[command(
-        after_help = "Example:\n  KAFKA_ADMIN='--bootstrap-server kafka:9093 --command-config admin.properties'\n  export KAFKA_ADMIN\n  tributary topics acls --ingest User:CN=ingest --sink User:sink | sh -e\n\nA principal is what the brokers call whoever connects: User:NAME with SASL, User:CN=NAME,… with a certificate."
-    )]
-    Acls(AclsArgs),
-}
-
-/// Options of `topics acls`: who runs what.
-#[derive(Debug, Args)]
-pub struct AclsArgs {
-    /// Who runs `topics apply`.
-    #[arg(long, value_name = "PRINCIPAL", default_value = "User:apply")]
-    pub apply: String,
-    /// Who runs `ingest`.
-    #[arg(long, value_name = "PRINCIPAL", default_value = "User:ingest")]
-    pub ingest: String,
-    /// Who runs `correlate`.
-    #[arg(long, value_name = "PRINCIPAL", default_value = "User:correlate")]
-    pub correlate: String,
-    /// Who runs `sink`.
-    #[arg(long, value_name = "PRINCIPAL", default_value = "User:sink")]
-    pub sink: String,
 }
 
 /// How logs look.

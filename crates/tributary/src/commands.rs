@@ -14,6 +14,7 @@ pub mod rejects;
 pub mod services;
 pub mod topics;
 pub mod up;
+pub mod versions;
 
 use std::io::{IsTerminal, Read};
 use std::path::Path;

@@ -10,6 +10,7 @@ use tributary_ingest::grant::{GrantConfig, Grants, Unlisted};
 use tributary_stream::kafka::{KafkaSettings, TopicSettings};
 
 use crate::cli::LogFormat;
+use crate::versions::IMPLEMENTED;
 
 /// Version of the file's shape that this build reads.
 pub const CONFIG_VERSION: u32 = 1;
@@ -32,6 +33,8 @@ pub struct Config {
     pub topics: TopicSettings,
     /// What `status` asks.
     pub status: StatusConfig,
+    /// Versions in force.
+    pub versions: VersionsConfig,
     /// Logs.
     pub log: Log,
     /// Credentials of producers. Empty: loopback needs none.
@@ -45,6 +48,17 @@ pub struct StatusConfig {
     /// Addresses of the separate services, as `http://correlate-0:8741`. None: `up` is asked.
     #[serde(deserialize_with = "list")]
     pub services: Vec<String>,
+}
+
+/// Settings about the versions in force.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VersionsConfig {
+    /// The decision model that `up` puts in force when it starts; empty: as it is. On Kafka, `tributary versions activate`.
+    pub model: String,
+    /// Models that this process may use, of those that it knows; none named: all. To rehearse an upgrade.
+    #[serde(deserialize_with = "list")]
+    pub known_models: Vec<String>,
 }
 
 /// Intake settings.
@@ -107,6 +121,7 @@ impl Default for Config {
             kafka: KafkaSettings::default(),
             topics: TopicSettings::default(),
             status: StatusConfig::default(),
+            versions: VersionsConfig::default(),
             log: Log::default(),
             credentials: Vec::new(),
         }
@@ -219,6 +234,11 @@ impl Config {
         {
             bail!("status.services: {wrong:?} is not an address like http://correlate-0:8741");
         }
+        for model in self.versions.known_models.iter().chain([&self.versions.model]).filter(|name| !name.is_empty()) {
+            if !IMPLEMENTED.models.contains(&model.as_str()) {
+                bail!("[versions] {model:?} is no model of this build: {}", IMPLEMENTED.models.join(", "));
+            }
+        }
         self.topics.check().map_err(anyhow::Error::msg).context("[topics]")?;
         Grants::new(&self.credentials, Unlisted::Nothing).context("[[credentials]]")?;
         Ok(())
@@ -254,6 +274,7 @@ mod tests {
         assert!(error("[intake]\nlisten = 'here'").contains("intake.listen"));
         assert!(error("[clickhouse]\nmemory_max_mib = 1").contains("memory_max_mib"));
         assert!(error("[kafka]\nbrokers = 'k:9092'\nprefix = 'a b'").contains("prefix"));
+        assert!(error("[versions]\nmodel = 'tributary-0'").contains("tributary-1"));
         assert!(error("[kafka]\nbroker = 'k:9092'").contains("broker"));
         assert!(error("[status]\nservices = ['correlate-0:8741']").contains("status.services"));
         assert!(error("[topics]\npartitions = 0").contains("partitions"));

@@ -21,6 +21,7 @@ mod status;
 mod synthetic;
 mod telemetry;
 mod topic_json;
+mod versions;
 mod view;
 mod watch;
 
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, IntelCommand, RejectsCommand, TopicsCommand};
+use cli::{Cli, Command, IntelCommand, RejectsCommand, TopicsCommand, VersionsCommand};
 
 /// Exit code when a command could not tell or could not run.
 const COULD_NOT: u8 = 2;
@@ -76,6 +77,8 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Tail(args) => commands::ask::tail(args, &config),
         Command::Query(args) => commands::query::run(args, &config),
         Command::Status(args) => commands::ask::status(args, &config),
+        Command::Versions { command: VersionsCommand::List(args) } => commands::versions::list(args, &config),
+        Command::Versions { command: VersionsCommand::Activate(args) } => commands::versions::activate(args, &config),
         Command::Rejects { command: RejectsCommand::List(args) } => commands::rejects::list(args, &config),
         Command::Rejects { command: RejectsCommand::Replay(args) } => commands::rejects::replay(args, &config),
         Command::Estate(args) => commands::generate::run(args),

@@ -18,13 +18,16 @@ use tributary_ingest::secret::HmacHasher;
 use tributary_ingest::worker::{self, IngestSettings, IngestWorker};
 use tributary_model::Topic;
 use tributary_model::record::{Extensions, RawClass};
+use tributary_stream::broadcast::InForce;
 use tributary_stream::log::{Log, Producer, Waker};
 use tributary_stream::stage::{ASSESS, RELATE, REMEDY, TRACK};
 use tributary_stream::stage_loop::{Pipeline, PipelineSettings, StageSpec};
 use tributary_stream::{BroadcastStore, Clock, EmbeddedLog, EmbeddedSettings};
 
+use crate::config::VersionsConfig;
 use crate::keys;
 use crate::status::{Engine, Health};
+use crate::versions;
 use crate::view::View;
 
 /// The pipeline, running.
@@ -70,6 +73,7 @@ impl River {
         data: &Path,
         grants: Arc<Grants>,
         report_bytes_max: usize,
+        config: &VersionsConfig,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
@@ -78,7 +82,12 @@ impl River {
             || format!("cannot open the log under {}; is another tributary running there?", data.display()),
         )?;
         let log: Arc<dyn Log> = Arc::new(log);
-        let pipeline = Pipeline::start(Arc::clone(&log), stages(), Arc::clone(clock), PipelineSettings { workers: 1 })?;
+        activate(log.as_ref(), config, clock.as_ref())?;
+        let settings = PipelineSettings { workers: 1, implemented: versions::implemented(config) };
+        let pipeline = Pipeline::start(Arc::clone(&log), stages(), Arc::clone(clock), settings)?;
+        if let Some(reason) = pipeline.blocked() {
+            bail!("{reason}");
+        }
         let pipeline = Arc::new(pipeline);
         let stop = Arc::new(AtomicBool::new(false));
         let view = View::default();
@@ -152,6 +161,19 @@ impl River {
         if let Some(pipeline) = Arc::into_inner(self.pipeline) {
             pipeline.stop();
         }
+    }
+}
+
+/// Puts the configured model in force, if another one is.
+fn activate(log: &dyn Log, config: &VersionsConfig, clock: &dyn Clock) -> anyhow::Result<()> {
+    if config.model.is_empty() {
+        return Ok(());
+    }
+    let in_force = versions::in_force(log)?;
+    let wanted = versions::with_model(&in_force, &config.model, "versions.model", clock.now())?;
+    match in_force {
+        InForce::Known(versions) if versions.model == wanted.model => Ok(()),
+        _ => versions::put_in_force(log.producer()?.as_ref(), &wanted),
     }
 }
 

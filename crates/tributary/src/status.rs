@@ -83,7 +83,7 @@ pub fn reasons(pipeline: &Pipeline) -> Vec<String> {
             Some(format!("{name}: {} of {all} partitions restored", progress.running))
         }
     };
-    pipeline.health().into_iter().filter_map(of).collect()
+    pipeline.blocked().map(str::to_owned).into_iter().chain(pipeline.health().into_iter().filter_map(of)).collect()
 }
 
 /// Asks the running pipeline how it is; cheap to share.

@@ -13,6 +13,7 @@ use tributary_model::reject::Reject;
 use tributary_model::remedy::RemedyMember;
 use tributary_model::risk::{Change, Risk};
 use tributary_model::scan::ScanRun;
+use tributary_model::versions::Versions;
 use tributary_model::{AvroRecord, Topic};
 use tributary_stream::Message;
 use tributary_stream::log::{Budget, Log, Start};
@@ -76,6 +77,7 @@ fn decode(topic: Topic, bytes: &[u8]) -> Value {
         Topic::Observations => of::<Observation>(bytes),
         Topic::Assertions => of::<EntityAssertions>(bytes),
         Topic::Context | Topic::Intel => of::<EntityContext>(bytes),
+        Topic::Versions => of::<Versions>(bytes),
         Topic::Tracked => of::<TrackedFinding>(bytes),
         Topic::Scans => of::<ScanRun>(bytes),
         Topic::Findings => of::<Finding>(bytes),

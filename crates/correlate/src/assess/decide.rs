@@ -26,6 +26,9 @@ impl Model {
     /// Every model.
     pub const ALL: [Model; 3] = [Model::Tributary1, Model::Bod2604, Model::CisaCoordinator];
 
+    /// Their names, in the same order.
+    pub const NAMES: [&str; 3] = [Model::ALL[0].name(), Model::ALL[1].name(), Model::ALL[2].name()];
+
     /// The model with this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Model> {

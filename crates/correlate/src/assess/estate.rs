@@ -8,7 +8,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tributary_model::context::EntityContext;
 use tributary_model::entity;
 use tributary_model::fact::{Attribute, value};
+use tributary_model::versions;
 use tributary_stream::BroadcastStore;
+use tributary_stream::broadcast::InForce;
 
 use super::decide::Model;
 use crate::graph::Graph;
@@ -18,7 +20,8 @@ use crate::graph::Graph;
 pub struct Estate {
     store: Arc<BroadcastStore>,
     graph: Arc<Graph>,
-    model: Model,
+    /// The last one in force that this build knows. One for the whole process: bands of two models do not compare.
+    model: RwLock<Model>,
     kev_read: AtomicBool,
     bases: RwLock<Bases>,
 }
@@ -31,30 +34,34 @@ struct Bases {
 }
 
 impl Estate {
-    /// Over a store and the graph of it; what they already hold is taken in. Decides by the default model.
+    /// Over a store and the graph of it; what they already hold is taken in.
     #[must_use]
     pub fn new(store: Arc<BroadcastStore>, graph: Arc<Graph>) -> Self {
         let kev_read = AtomicBool::new(false);
-        let estate = Self { store, graph, model: Model::default(), kev_read, bases: RwLock::default() };
+        let estate = Self { store, graph, model: RwLock::default(), kev_read, bases: RwLock::default() };
         estate.refresh();
         estate
-    }
-
-    /// The same, deciding by another model. One for the whole process: bands of two models do not compare.
-    #[must_use]
-    pub fn with_model(self, model: Model) -> Self {
-        Self { model, ..self }
     }
 
     /// The model that decides.
     #[must_use]
     pub fn model(&self) -> Model {
-        self.model
+        *self.model.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One that this build does not know changes nothing here: the loop ends then, and nothing is decided by a wrong one before.
+    fn learn_model(&self) {
+        if let InForce::Known(versions) = self.store.in_force()
+            && let Some(model) = Model::parse(&versions.model)
+        {
+            *self.model.write().unwrap_or_else(PoisonError::into_inner) = model;
+        }
     }
 
     /// Takes in the whole store, for the end of a restore.
     pub fn refresh(&self) {
         self.graph.refresh();
+        self.learn_model();
         for kind in ["image", "vuln"] {
             self.learn(&self.store.entities_of_kind(kind));
         }
@@ -63,6 +70,9 @@ impl Estate {
     /// These entities changed. Repeating a notice changes nothing.
     pub fn notice(&self, entities: &[String]) {
         self.graph.notice(entities);
+        if entities.iter().any(|entity| entity == versions::KEY) {
+            self.learn_model();
+        }
         self.learn(entities);
     }
 

@@ -22,6 +22,7 @@ use tributary_stream::message::{Message, Outputs};
 use tributary_stream::stage::{ASSESS, Stage};
 use tributary_stream::table::Table;
 
+use super::decide::Model;
 use super::estate::Estate;
 use super::group::CellId;
 use super::surroundings::Surroundings;
@@ -67,7 +68,8 @@ pub struct Assess {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Known {
     kev_read: bool,
-    deployments_known: bool,
+    any_deployment: bool,
+    model: Model,
 }
 
 impl Assess {

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tributary_model::Topic;
+use tributary_model::versions::Implemented;
 
 use super::{POLL_BYTES, POLL_RECORDS};
-use crate::broadcast::BroadcastStore;
+use crate::broadcast::{BroadcastStore, InForce};
 use crate::log::{Budget, Log, LogError, Producer, Reader, Start, Waker};
 use crate::message::{Output, Position};
 use crate::metrics;
@@ -22,6 +23,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug, Default)]
 pub struct Hub {
     store: Arc<BroadcastStore>,
+    /// What this build can do; `None`: whatever is asked.
+    implemented: Option<Implemented>,
     applied: Mutex<BTreeMap<(Topic, u32), u64>>,
     mailboxes: Mutex<Vec<Mailbox>>,
 }
@@ -46,6 +49,41 @@ impl Hub {
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
+    }
+
+    /// A hub of a build that can do so much and no more.
+    #[must_use]
+    pub fn of_build(implemented: Implemented) -> Arc<Self> {
+        Arc::new(Self { implemented: Some(implemented), ..Self::default() })
+    }
+
+    /// Why this build must not work on what is on the log; `None` if it may.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<String> {
+        let implemented = self.implemented?;
+        match self.store.in_force() {
+            InForce::Known(versions) => implemented.obstacle(&versions),
+            InForce::Unreadable => Some(
+                "the versions in force were written by a newer build and cannot be read: upgrade this one".to_owned(),
+            ),
+        }
+    }
+
+    /// Reads the versions in force, before anything is begun: a build that must not work joins no group.
+    pub(super) fn read_versions(&self, log: &dyn Log) -> Result<(), LogError> {
+        let partitions: Vec<_> = (0..log.partitions(Topic::Versions)).map(|place| (Topic::Versions, place)).collect();
+        let mut reader = log.reader(&partitions, &Start::Beginning)?;
+        let budget = Budget { records: POLL_RECORDS, bytes: POLL_BYTES, wait: Duration::from_millis(20) };
+        loop {
+            let read = reader.read(budget)?;
+            for message in &read.messages {
+                // What cannot be read is rejected by the reader of all broadcasts, which comes to it, too.
+                drop(self.store.apply(message));
+            }
+            if read.at_end {
+                return Ok(());
+            }
+        }
     }
 
     /// The shared store.

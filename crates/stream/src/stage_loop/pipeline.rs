@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tributary_model::Topic;
 use tributary_model::time::Millis;
+use tributary_model::versions::Implemented;
 
 use super::hub::{Broadcaster, Hub};
 use super::worker::{Progress, StageWorker, Turn};
@@ -21,6 +22,8 @@ use crate::metrics;
 pub struct PipelineSettings {
     /// Workers of each stage, each with a thread. One a core is enough: stages share the cores.
     pub workers: u32,
+    /// What this build can do. It works only while nothing else is in force.
+    pub implemented: Implemented,
 }
 
 /// How a worker is.
@@ -64,6 +67,8 @@ struct Shared {
     rested: Waker,
     statuses: Vec<Arc<Status>>,
     stages: Vec<StageSpec>,
+    /// Why there are no workers.
+    blocked: Option<String>,
 }
 
 /// The stages of a process, running.
@@ -78,19 +83,22 @@ pub fn lag(log: &dyn Log, group: &str, topics: &[Topic]) -> Result<u64, LogError
 }
 
 impl Pipeline {
-    /// Starts a thread per worker and one for the broadcasts. Workers become ready one by one.
+    /// Starts a thread per worker and one for the broadcasts. Workers become ready one by one. If this build does not implement the
+    /// versions in force, there are no workers and never will be: see [`Pipeline::blocked`].
     pub fn start(
         log: Arc<dyn Log>,
         stages: Vec<StageSpec>,
         clock: Arc<dyn Clock>,
         settings: PipelineSettings,
     ) -> Result<Self, LogError> {
-        let hub = Hub::new();
+        let hub = Hub::of_build(settings.implemented);
+        hub.read_versions(log.as_ref())?;
+        let blocked = hub.obstacle();
         let slots = settings.workers.max(1);
         let broadcaster = Broadcaster::new(log.as_ref(), Arc::clone(&hub))?;
         let mut statuses = vec![Arc::new(Status::new("broadcast", 0, broadcaster.waker()))];
         let mut workers = Vec::new();
-        for spec in &stages {
+        for spec in stages.iter().filter(|_| blocked.is_none()) {
             for slot in 0..slots {
                 let (log, hub, clock) = (Arc::clone(&log), Arc::clone(&hub), Arc::clone(&clock));
                 let worker = StageWorker::new(log, spec.clone(), (slot, slots), hub, clock)?;
@@ -99,7 +107,7 @@ impl Pipeline {
             }
         }
         let stop = AtomicBool::new(false);
-        let shared = Arc::new(Shared { log, hub, clock, stop, rested: Waker::default(), statuses, stages });
+        let shared = Arc::new(Shared { log, hub, clock, stop, rested: Waker::default(), statuses, stages, blocked });
         let mut pipeline = Self { shared: Arc::clone(&shared), threads: Vec::new() };
         pipeline.spawn(0, move |shared, status| read_broadcasts(shared, status, broadcaster))?;
         for (place, worker) in workers.into_iter().enumerate() {
@@ -135,6 +143,13 @@ impl Pipeline {
         self.shared.hub.store()
     }
 
+    /// Why this build does not work on this log at all, if so. It goes on reading, and fails when the reason is gone: then
+    /// whoever supervises it starts it anew.
+    #[must_use]
+    pub fn blocked(&self) -> Option<&str> {
+        self.shared.blocked.as_deref()
+    }
+
     /// How every worker is.
     #[must_use]
     pub fn health(&self) -> Vec<WorkerHealth> {
@@ -144,7 +159,7 @@ impl Pipeline {
     /// Whether every worker is restored and none has failed.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.health().iter().all(|worker| worker.ready && worker.failed.is_none())
+        self.blocked().is_none() && self.health().iter().all(|worker| worker.ready && worker.failed.is_none())
     }
 
     /// Whether everything that was appended has been processed by every stage: no lag, no notice, no timer due.
@@ -326,6 +341,9 @@ fn read_broadcasts(shared: &Shared, status: &Status, mut broadcaster: Broadcaste
             }
             worked => worked?,
         };
+        if shared.blocked.is_some() && shared.hub.obstacle().is_none() {
+            return Err(LogError::fatal("this build implements what is in force now: it begins anew"));
+        }
         if broadcaster.is_at_end() {
             at_end = Some(Instant::now());
         }

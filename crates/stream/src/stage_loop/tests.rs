@@ -6,6 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tributary_model::Topic;
 use tributary_model::reject::Reject;
+use tributary_model::versions::{Implemented, KEY, Versions};
 use tributary_model::{AvroRecord, topic::partition_of};
 
 use super::*;
@@ -16,6 +17,7 @@ use crate::{EmbeddedLog, EmbeddedSettings};
 use toy::{COUNTER, Counter, add, context, counts, spec};
 
 const DEADLINE: Duration = Duration::from_secs(60);
+const BUILD: Implemented = Implemented { identities: &["kv1"], models: &["tributary-1"] };
 
 struct Bed {
     directory: TempDir,
@@ -42,7 +44,11 @@ impl Bed {
     }
 
     fn start(&self, workers: u32) -> Pipeline {
-        let settings = PipelineSettings { workers };
+        self.start_as(workers, BUILD)
+    }
+
+    fn start_as(&self, workers: u32, implemented: Implemented) -> Pipeline {
+        let settings = PipelineSettings { workers, implemented };
         Pipeline::start(self.log(), vec![spec()], Arc::new(self.clock.clone()), settings).unwrap()
     }
 
@@ -196,4 +202,65 @@ fn a_fenced_pipeline_fails_visibly_and_commits_nothing_more() {
     assert!(old.wait_idle(DEADLINE).is_err());
     assert!(!old.is_ready());
     new.stop();
+}
+
+fn in_force(model: &str) -> crate::message::Output {
+    let versions = Versions { model: model.to_owned(), ..Versions::default() };
+    let value = Some(versions.encode().unwrap().into());
+    crate::message::Output {
+        topic: Topic::Versions,
+        partition_key: KEY.into(),
+        key: KEY.into(),
+        value,
+        headers: Vec::new(),
+    }
+}
+
+fn failure(pipeline: &Pipeline) -> String {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(failed) = pipeline.health().into_iter().find_map(|worker| worker.failed) {
+            return failed;
+        }
+        assert!(begun.elapsed() < DEADLINE);
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_build_that_does_not_know_what_is_in_force_does_nothing_until_it_does() {
+    let bed = Bed::new();
+    bed.append(vec![in_force("tributary-2"), add("k1", 1)]);
+    let old = bed.start(1);
+    assert!(old.blocked().is_some_and(|reason| reason.contains("tributary-2")), "{:?}", old.blocked());
+    assert!(!old.is_ready());
+    let new = bed.start_as(1, Implemented { models: &["tributary-1", "tributary-2"], ..BUILD });
+    assert!(new.wait_idle(DEADLINE).unwrap());
+    assert_eq!(counts(&bed.read(Topic::Risks))["k1"], 1, "a build that knows it works");
+    new.stop();
+    bed.append(vec![in_force("tributary-1")]);
+    assert!(failure(&old).contains("begins anew"), "its supervisor starts it again");
+    old.stop();
+    let old = bed.start(1);
+    assert!(old.wait_idle(DEADLINE).unwrap() && old.is_ready());
+    old.stop();
+}
+
+#[test]
+fn a_running_build_ends_when_something_else_comes_into_force() {
+    let bed = Bed::new();
+    bed.append(vec![add("k1", 1)]);
+    let pipeline = bed.start(1);
+    assert!(pipeline.wait_idle(DEADLINE).unwrap());
+    bed.append(vec![in_force("tributary-2")]);
+    assert!(failure(&pipeline).contains("tributary-2"));
+    assert!(!pipeline.is_ready());
+    let before = bed.log().ends(&[Topic::Risks]).unwrap();
+    bed.append(vec![add("k1", 1)]);
+    assert!(pipeline.wait_idle(Duration::from_millis(300)).is_err());
+    assert_eq!(bed.log().ends(&[Topic::Risks]).unwrap(), before, "it writes nothing more");
+    // A record that only a newer build can read is no permission either.
+    let unreadable = crate::message::Output { value: Some("of the future".into()), ..in_force("tributary-1") };
+    bed.append(vec![unreadable]);
+    assert!(bed.start(1).blocked().is_some_and(|reason| reason.contains("newer build")));
 }

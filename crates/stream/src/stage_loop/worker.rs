@@ -159,6 +159,10 @@ impl StageWorker {
     }
 
     fn poll_and_work(&mut self, wait: Duration, awake: impl FnOnce()) -> Result<Turn, LogError> {
+        // What was decided by other rules must not be written beside what these decide.
+        if let Some(obstacle) = self.hub.obstacle() {
+            return Err(LogError::fatal(obstacle));
+        }
         if self.undoing {
             self.worker.rewind()?;
             self.undoing = false;

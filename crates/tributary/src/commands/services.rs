@@ -26,6 +26,7 @@ use crate::river;
 use crate::service::{self, Probes};
 use crate::status::{self, Engine, Health};
 use crate::telemetry;
+use crate::versions;
 use crate::watch::{self, Watch};
 
 /// What INGEST asks the lag of, beside what it writes: bulk waits for the stages.
@@ -86,7 +87,11 @@ pub fn correlate(listen: SocketAddr, config: &Config) -> anyhow::Result<u8> {
     let topics: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| !topic.is_raw()).collect();
     let log = connect(config, &topics)?;
     let watch = start_watch("correlate", config, Arc::clone(&log), &["relate", "track", "assess", "remedy"])?;
-    let pipeline = Pipeline::start(log, river::stages(), Arc::new(SystemClock), PipelineSettings { workers: 1 })?;
+    let settings = PipelineSettings { workers: 1, implemented: versions::implemented(&config.versions) };
+    let pipeline = Pipeline::start(log, river::stages(), Arc::new(SystemClock), settings)?;
+    if let Some(reason) = pipeline.blocked() {
+        tracing::warn!(reason, "correlate does not work");
+    }
     let pipeline = Arc::new(pipeline);
     let (ready, failing) = (Arc::clone(&pipeline), Arc::clone(&pipeline));
     let known = watch.known();

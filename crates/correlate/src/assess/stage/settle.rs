@@ -67,10 +67,13 @@ impl Assess {
         Ok(())
     }
 
-    /// The first KEV catalogue, the first workload: what was unknown for everybody is known now.
+    /// The first KEV catalogue, the first workload: what was unknown for everybody is known now. Another model judges everybody anew.
     fn settle_known(&mut self, step: &mut Step) {
-        let known =
-            Known { kev_read: self.estate.kev_read(), deployments_known: self.estate.graph().deployments_known() };
+        let known = Known {
+            kev_read: self.estate.kev_read(),
+            any_deployment: self.estate.graph().deployments_known(),
+            model: self.estate.model(),
+        };
         if known == self.known {
             return;
         }
@@ -216,7 +219,7 @@ impl Assess {
         let ids = group.ids.iter().chain(&group.bundled);
         let intel = step.reader.intelligence(draft.view, self.known.kev_read, ids, draft.statements.to_vec());
         let confirmed = self.confirmed_by(&draft.findings[0].component, group.risk);
-        let model = self.estate.model();
+        let model = self.known.model;
         match snapshot::assess(model, group, draft.findings, confirmed, draft.around, &intel) {
             Some(risk) => Next::Present(Box::new(risk)),
             None => Next::Gone(Gone::Closed, Vec::new()),

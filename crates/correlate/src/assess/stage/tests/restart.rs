@@ -1,6 +1,8 @@
 //! Restarts, rollbacks and repetitions change no outcome.
 
 use tributary_model::finding::FindingState;
+use tributary_model::versions::{self, Versions};
+use tributary_stream::broadcast::InForce;
 
 use super::*;
 
@@ -135,21 +137,31 @@ fn i2_what_was_applied_before_changes_nothing() {
     assert!(harness.settle().is_empty());
 }
 
+fn put_in_force(harness: &mut Harness, model: &str) -> Vec<Output> {
+    let versions = Versions { model: model.to_owned(), ..Versions::default() };
+    harness.store.put_in_force(InForce::Known(Arc::new(versions)));
+    harness.stage.notice(&[versions::KEY.to_owned()], harness.now);
+    harness.settle()
+}
+
 #[test]
-fn another_model_is_a_sweep_that_emits_the_differences() {
+fn another_model_in_force_judges_everything_anew_and_once() {
     let mut harness = plain_run();
     harness.know("component:shop", catalogue(4, "team-shop"));
     harness.send(&[finding(9, REPO, "trivy", vulnerability("CVE-2024-9", "pkg:npm/y@1.0.0"))]);
     let before = harness.open()["CVE-2024-9"].clone();
-    let estate = Estate::new(Arc::clone(&harness.store), Arc::new(Graph::new(Arc::clone(&harness.store))));
-    harness.stage = Assess::new(Arc::new(estate.with_model(crate::assess::decide::Model::CisaCoordinator)));
-    harness.reload();
+    assert!(put_in_force(&mut harness, "tributary-1").is_empty(), "it was in force before");
+    assert!(!put_in_force(&mut harness, "cisa-coordinator-2.0.3").is_empty());
     let after = harness.open()["CVE-2024-9"].clone();
     assert_eq!(
         (before.model_version.as_str(), after.model_version.as_str()),
         ("tributary-1", "cisa-coordinator-2.0.3")
     );
     assert_eq!((after.risk, after.revision), (before.risk, before.revision + 1));
+    assert!(harness.open().values().all(|risk| risk.model_version == after.model_version));
+    assert!(harness.restart().is_empty(), "who takes over judges by the same");
+    // The loop ends a build that does not know what is in force; until then it judges by what it knew.
+    assert!(put_in_force(&mut harness, "tributary-9").is_empty());
     harness.check_invariants();
 }
 
