@@ -21,7 +21,7 @@ use tributary_model::reject::Origin;
 use tributary_model::scan::{ScanCompleted, ScanRef};
 use tributary_model::sighting::FindingClass;
 use tributary_model::{AvroRecord, Topic};
-use tributary_stream::{BroadcastStore, Message, Outputs, Stage};
+use tributary_stream::{BroadcastStore, Message, Output, Outputs, Stage};
 
 const FINDINGS: u64 = 1_000;
 const NOW: i64 = 1_790_000_000_000;
@@ -190,9 +190,42 @@ fn assessing(c: &mut Criterion) {
     group.finish();
 }
 
+/// What a restore reads: findings, and the risks that they were given to.
+fn loading(c: &mut Criterion) {
+    let findings = findings();
+    let emitted = step(&mut assess(), &findings).into_records().into_iter();
+    let of_risk = |(n, record): (usize, Output)| Message {
+        topic: Topic::Risks,
+        partition: 0,
+        offset: n as u64,
+        key: record.key,
+        value: record.value,
+        headers: Vec::new(),
+        timestamp: NOW,
+    };
+    let risks = emitted.filter(|record| record.topic == Topic::Risks).enumerate().map(of_risk);
+    let changelog: Vec<Message> = findings.iter().cloned().chain(risks).collect();
+    let load = |stage: &mut Assess| changelog.iter().for_each(|message| stage.load(message).expect("it is taken"));
+    let mut group = c.benchmark_group("restore of assess (budget: loaded 300 000/s, and recomputed 120 000/s)");
+    group.throughput(Throughput::Elements(findings.len() as u64));
+    group.bench_function("load", |b| b.iter_batched_ref(assess, load, BatchSize::LargeInput));
+    group.bench_function("load and recompute", |b| {
+        b.iter_batched_ref(
+            assess,
+            |stage| {
+                load(stage);
+                stage.restored(NOW);
+                stage.settle(NOW, &mut Outputs::default()).expect("it settles");
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = parts;
     config = Criterion::default().sample_size(20);
-    targets = codec, normalise, tracking, assessing
+    targets = codec, normalise, tracking, assessing, loading
 }
 criterion_main!(parts);

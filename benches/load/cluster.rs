@@ -96,7 +96,7 @@ impl Cluster {
         correlate.until_ready(&self.client)?;
         let ready = begun.elapsed().as_secs_f64();
         let (_, metrics) = self.client.page(&format!("{}/metrics", correlate.url))?;
-        let loading = metrics.lines().filter_map(|line| line.strip_prefix("tributary_stage_restore_seconds_sum"));
+        let loading = metrics.lines().filter_map(|line| line.strip_prefix("tributary_stage_load_seconds_sum"));
         let longest = loading.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).fold(0.0, f64::max);
         Ok((ready, longest))
     }

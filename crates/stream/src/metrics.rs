@@ -45,9 +45,14 @@ pub(crate) fn stage_partitions(stage: &'static str, slot: u32, running: usize, w
     gauge!("tributary_stage_restoring_records", "stage" => stage, "slot" => slot).set(loaded as f64);
 }
 
-/// A partition is restored.
-pub(crate) fn partition_restored(stage: &'static str, records: usize, took: Duration) {
+/// The changelogs of some partitions are loaded.
+pub(crate) fn changelogs_loaded(stage: &'static str, records: usize, took: Duration) {
     counter!("tributary_stage_restored_records_total", "stage" => stage).increment(records as u64);
+    histogram!("tributary_stage_load_seconds", "stage" => stage).record(took.as_secs_f64());
+}
+
+/// The same partitions are recomputed and take inputs; the time is from the beginning of their restore.
+pub(crate) fn partitions_restored(stage: &'static str, took: Duration) {
     histogram!("tributary_stage_restore_seconds", "stage" => stage).record(took.as_secs_f64());
 }
 

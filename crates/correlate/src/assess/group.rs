@@ -4,9 +4,9 @@
 //! secret … Cells are keyed by identity alone, so a finding never changes its cell; inside a cell, aliases and clusters
 //! say which findings are one risk.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use tributary_model::asset;
 use tributary_model::entity::vulnerability_id;
 use tributary_model::finding::{Finding, FindingEnd, FindingState};
 use tributary_model::id::{IdHasher, RiskId};
@@ -14,6 +14,9 @@ use tributary_model::sighting::{Endpoint, FindingClass, Sighting};
 
 use super::alias::{self, Aliases};
 use super::cluster::{self, Claim};
+use super::place::{self, Place};
+
+pub use super::place::home_of;
 
 /// Id of a cell.
 pub type CellId = [u8; 16];
@@ -47,60 +50,18 @@ pub fn counts(finding: &Finding) -> bool {
 /// The class that decides: a report that calls a malicious package a vulnerability is corrected by the advisory's id.
 #[must_use]
 pub fn class_of(sighting: &Sighting) -> FindingClass {
-    match sighting.class {
-        FindingClass::Vulnerability if alias::is_malware(&sighting.rule) => FindingClass::Malware,
-        class => class,
-    }
+    place::class_of(sighting.class, &sighting.rule)
 }
 
 /// Canonical purl of what has the vulnerability: the source package of a distribution, else the package.
 #[must_use]
 pub fn package_of(sighting: &Sighting) -> &str {
-    sighting
-        .package
-        .as_ref()
-        .map_or("", |package| if package.source_purl.is_empty() { &package.purl } else { &package.source_purl })
-}
-
-/// Repository without branch, else the asset: one file on two branches is one place.
-#[must_use]
-pub fn home_of(asset: &str) -> &str {
-    asset::repository_parts(asset).map_or(asset, |(repo, _)| repo)
+    sighting.package.as_ref().map_or("", |package| place::package_of(&package.purl, &package.source_purl))
 }
 
 /// What identifies the cell of a finding, beside component and class.
 fn place_of(finding: &Finding) -> Vec<String> {
-    let sighting = &finding.tracked.sighting;
-    let asset = finding.tracked.asset.as_str();
-    let location = sighting.location.as_ref();
-    let own = |text: &str| text.to_owned();
-    match class_of(sighting) {
-        FindingClass::Vulnerability | FindingClass::Malware => vec![own(package_of(sighting))],
-        FindingClass::Host => vec![own(asset), own(package_of(sighting)), sighting.resource.clone()],
-        FindingClass::Weakness => {
-            vec![own(home_of(asset)), location.map_or_else(String::new, |location| location.path.clone())]
-        }
-        FindingClass::Secret => match sighting.secret.as_ref().filter(|secret| !secret.hmac.is_empty()) {
-            Some(secret) => vec![secret.family.clone(), secret.key_id.clone(), secret.hmac.clone()],
-            None => vec![finding.tracked.finding.to_string()],
-        },
-        FindingClass::Misconfiguration => vec![name_of_control(sighting).to_owned(), sighting.resource.clone()],
-        FindingClass::Web => {
-            let endpoint = sighting.endpoint.clone().unwrap_or_default();
-            vec![endpoint.method, endpoint.path_template, endpoint.parameter, weakness_name(sighting)]
-        }
-        FindingClass::Runtime => vec![sighting.rule.clone()],
-        FindingClass::Licence | FindingClass::EndOfLife => {
-            let subject = [package_of(sighting), &sighting.resource, asset];
-            let subject = subject.into_iter().find(|subject| !subject.is_empty()).unwrap_or_default();
-            vec![own(subject), sighting.rule.clone()]
-        }
-        FindingClass::Manual => vec![
-            sighting.rule.clone(),
-            own(home_of(asset)),
-            location.map_or_else(|| sighting.resource.clone(), |location| location.path.clone()),
-        ],
-    }
+    Place::from(finding).parts().into_iter().map(Cow::into_owned).collect()
 }
 
 fn name_of_control(sighting: &Sighting) -> &str {
@@ -113,23 +74,10 @@ pub fn is_of_site(sighting: &Sighting) -> bool {
     sighting.endpoint.as_ref().is_some_and(Endpoint::is_whole_site)
 }
 
-/// `CWE-89`, else the rule. Observations about a site share a few CWEs (693, 200, 16), so there the rule tells one from another.
+/// `CWE-89`, else the rule.
 fn weakness_name(sighting: &Sighting) -> String {
-    match sighting.cwes.first() {
-        Some(cwe) if !is_of_site(sighting) => format!("CWE-{cwe}"),
-        _ => sighting.rule.clone(),
-    }
-}
-
-/// The cell of a finding.
-#[must_use]
-pub fn cell_of(finding: &Finding) -> CellId {
-    let mut hasher = IdHasher::new("cell");
-    hasher.field(&finding.component).field(class_of(&finding.tracked.sighting).name());
-    for part in place_of(finding) {
-        hasher.field(part);
-    }
-    hasher.finish()
+    let path = sighting.endpoint.as_ref().map_or("", |endpoint| &endpoint.path_template);
+    place::weakness_name(&sighting.rule, sighting.cwes.first().copied(), path).into_owned()
 }
 
 fn risk_id(component: &str, class: FindingClass, group: &str, place: &[String]) -> RiskId {

@@ -25,6 +25,7 @@ pub mod inputs;
 pub mod invariants;
 pub mod member;
 pub mod owner;
+pub mod place;
 mod reading;
 pub mod score;
 pub mod snapshot;

@@ -11,11 +11,12 @@ mod signals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tributary_model::AvroRecord;
+use tributary_model::borrowed::{self, Borrowed};
 use tributary_model::finding::{Finding, FindingEnd};
-use tributary_model::id::{FindingId, RiskId};
+use tributary_model::id::{FindingId, IdParseError, RiskId};
 use tributary_model::reject::{Origin, Reject};
-use tributary_model::risk::{Risk, RiskState};
+use tributary_model::risk::RiskState;
+use tributary_model::sighting::FindingClass;
 use tributary_model::time::{DAY, Millis};
 use tributary_model::topic::Topic;
 use tributary_stream::message::{Message, Outputs};
@@ -25,6 +26,7 @@ use tributary_stream::table::Table;
 use super::decide::Model;
 use super::estate::Estate;
 use super::group::CellId;
+use super::place::Place;
 use super::surroundings::Surroundings;
 use super::transition::Cause;
 use crate::graph::Reads;
@@ -95,43 +97,81 @@ impl Assess {
         }
     }
 
-    /// Takes a finding, or its end. Decoded findings are kept for the next settle, but not while loading: then that
-    /// would be all of them.
-    fn take(&mut self, message: &Message, is_loading: bool) -> Result<(), Reject> {
+    /// Takes a finding, or its end. It is kept decoded for the next settle.
+    fn take(&mut self, message: &Message) -> Result<(), Reject> {
         let Some(value) = &message.value else {
             self.take_tombstone(message);
             return Ok(());
         };
         let finding = decode::<Finding>(NAME, message)?.unwrap_or_default();
         if finding.component.is_empty() {
-            return Err(refuse(NAME, message, "malformed", "a finding without a component: TRACK always names one"));
+            return Err(nameless(message));
         }
         let cause = Cause { origin: message.origin(), event_at: event_time(&finding), ..Cause::default() };
-        let id = finding.tracked.finding;
-        let cell = super::group::cell_of(&finding);
-        let key = cells::member_key(&finding.component, id);
-        let stays = finding.end != FindingEnd::Forgotten; // a moved one is looked at once more, to say where it went
+        let place = Place::from(&finding);
+        let (cell, class) = (place.cell(), place.class());
+        let arriving = Arriving {
+            component: stays(finding.end).then(|| self.cells.component(&finding.component)),
+            key: cells::member_key(&finding.component, finding.tracked.finding),
+            cell,
+            class,
+            id: finding.tracked.finding,
+            end: finding.end,
+        };
+        for cell in self.arrive(arriving, value, Some(Box::new(finding))) {
+            self.mark(cell, cause.clone());
+        }
+        Ok(())
+    }
+
+    /// The same, while loading: all of them at once, so nothing is kept but the record, and nothing is marked, because everything will be.
+    fn load_finding(&mut self, message: &Message) -> Result<(), Reject> {
+        let Some(value) = &message.value else {
+            self.take_tombstone(message);
+            return Ok(());
+        };
+        let malformed = |reason: String| refuse(NAME, message, "malformed", reason);
+        let finding = borrowed::Finding::decode(value).map_err(|error| malformed(error.to_string()))?;
+        if finding.component.is_empty() {
+            return Err(nameless(message));
+        }
+        let id: FindingId =
+            finding.tracked.finding.parse().map_err(|error: IdParseError| malformed(error.to_string()))?;
+        let place = Place::from(&finding);
+        let arriving = Arriving {
+            component: stays(finding.end).then(|| self.cells.component(finding.component)),
+            key: cells::member_key(finding.component, id),
+            cell: place.cell(),
+            class: place.class(),
+            id,
+            end: finding.end,
+        };
+        self.arrive(arriving, value, None);
+        Ok(())
+    }
+
+    /// Puts a finding where it belongs; answers the cells that it changed.
+    fn arrive(&mut self, arriving: Arriving, value: &[u8], finding: Option<Box<Finding>>) -> Vec<CellId> {
+        let Arriving { component, key, cell, class, id, end } = arriving;
         let old = self.cells.home(&key);
         let is_known = old == Some(cell) && !self.incoming.contains_key(&cell) && self.cells.holds(&cell, id, value);
         if is_known {
-            return Ok(());
+            return Vec::new();
         }
+        let mut changed = Vec::new();
         let risk = old.and_then(|old| self.risk_of(old, id));
-        let ends = finding.end != FindingEnd::None;
-        if let Some(old) = old.filter(|old| *old != cell || !stays) {
+        if let Some(old) = old.filter(|old| *old != cell || component.is_none()) {
             self.incoming.entry(old).or_default().members.insert(id, None);
-            self.mark(old, cause.clone());
+            changed.push(old);
         }
-        if stays {
-            let component = self.cells.component(&finding.component);
+        if let Some(component) = component {
             let incoming = self.incoming.entry(cell).or_default();
-            incoming.of = Some((component, super::group::class_of(&finding.tracked.sighting)));
-            let finding = (!is_loading).then(|| Box::new(finding));
-            incoming.members.insert(id, Some(Arrival { record: Arc::from(&value[..]), finding, risk }));
-            self.mark(cell, cause);
+            incoming.of = Some((component, class));
+            incoming.members.insert(id, Some(Arrival { record: Arc::from(value), finding, risk }));
+            changed.push(cell);
         }
-        self.cells.place(key, (!ends).then_some(cell));
-        Ok(())
+        self.cells.place(key, (end == FindingEnd::None).then_some(cell));
+        changed
     }
 
     fn take_tombstone(&mut self, message: &Message) {
@@ -161,10 +201,12 @@ impl Assess {
         let Ok(id) = message.key_str().parse::<RiskId>() else {
             return Err(refuse(NAME, message, "malformed", "the key of a risk is not a risk id"));
         };
-        match decode::<Risk>(NAME, message)? {
-            Some(_) => self.risks.insert(id, Arc::from(message.value.as_deref().unwrap_or_default())),
-            None => self.risks.remove(&id),
-        }
+        let Some(value) = &message.value else {
+            self.risks.remove(&id);
+            return Ok(());
+        };
+        borrowed::Risk::decode(value).map_err(|error| refuse(NAME, message, "malformed", error.to_string()))?;
+        self.risks.insert(id, Arc::from(&value[..]));
         Ok(())
     }
 
@@ -175,15 +217,15 @@ impl Assess {
             self.risks.iter().map(|(id, record)| (*id, Arc::clone(record))).collect();
         risks.sort_by_key(|(id, _)| *id);
         for (id, record) in risks {
-            let Ok(risk) = Risk::decode(&record) else { continue };
+            let Ok(risk) = borrowed::Risk::decode(&record) else { continue };
             if risk.state == RiskState::Resolved {
-                self.retiring.set(&id, Some(retires_at(&risk)));
+                self.retiring.set(&id, Some(retires_at(risk.resolved_at, risk.decided_at)));
                 continue;
             }
             let mut has_finding = false;
-            for evidence in &risk.evidence {
-                let key = cells::member_key(&risk.component, evidence.finding);
-                has_finding |= self.cells.assign(&key, evidence.finding, id);
+            for finding in risk.evidence.iter().filter_map(|evidence| evidence.finding.parse().ok()) {
+                let key = cells::member_key(risk.component, finding);
+                has_finding |= self.cells.assign(&key, finding, id);
             }
             if !has_finding {
                 self.orphans.mark(id);
@@ -193,8 +235,28 @@ impl Assess {
 }
 
 /// When the record of a closed risk without findings goes.
-fn retires_at(risk: &Risk) -> Millis {
-    risk.resolved_at.unwrap_or(risk.decided_at).saturating_add(RETIRE_AFTER)
+fn retires_at(resolved_at: Option<Millis>, decided_at: Millis) -> Millis {
+    resolved_at.unwrap_or(decided_at).saturating_add(RETIRE_AFTER)
+}
+
+fn nameless(message: &Message) -> Reject {
+    refuse(NAME, message, "malformed", "a finding without a component: TRACK always names one")
+}
+
+/// A moved finding is looked at once more, to say where it went.
+fn stays(end: FindingEnd) -> bool {
+    end != FindingEnd::Forgotten
+}
+
+/// A finding on its way to its cell.
+struct Arriving {
+    /// `None` if it only leaves.
+    component: Option<Arc<str>>,
+    key: cells::MemberKey,
+    cell: CellId,
+    class: FindingClass,
+    id: FindingId,
+    end: FindingEnd,
 }
 
 /// Event time of what a finding says last.
@@ -216,7 +278,7 @@ impl Stage for Assess {
     }
 
     fn load(&mut self, message: &Message) -> Result<(), Reject> {
-        if message.topic == Topic::Risks { self.load_risk(message) } else { self.take(message, true) }
+        if message.topic == Topic::Risks { self.load_risk(message) } else { self.load_finding(message) }
     }
 
     fn restored(&mut self, _now: Millis) {
@@ -234,7 +296,7 @@ impl Stage for Assess {
     }
 
     fn apply(&mut self, message: &Message, _now: Millis) -> Result<(), Reject> {
-        self.take(message, false)
+        self.take(message)
     }
 
     fn notice(&mut self, entities: &[String], now: Millis) {

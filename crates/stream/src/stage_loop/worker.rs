@@ -54,7 +54,7 @@ pub struct StageWorker {
     pub(super) mailbox: Mailbox,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) owned: BTreeMap<u32, Owned>,
-    /// Assigned partitions whose restore has not begun; one is restored at a time, which bounds memory.
+    /// Assigned partitions whose restore has not begun.
     pub(super) queued: VecDeque<u32>,
     pub(super) restoring: Option<Restore>,
     /// Names taken from the mailbox and not yet part of a commit.
@@ -256,7 +256,7 @@ impl StageWorker {
         Progress {
             assigned: self.assigned,
             running: self.owned.len(),
-            waiting: self.queued.len() + usize::from(self.restoring.is_some()),
+            waiting: self.queued.len() + self.restoring.as_ref().map_or(0, |restore| restore.partitions().count()),
             loaded: self.restoring.as_ref().map_or(0, Restore::records),
         }
     }
@@ -278,7 +278,7 @@ impl StageWorker {
     fn revoke(&mut self, partitions: &[u32]) {
         self.owned.retain(|partition, _| !partitions.contains(partition));
         self.queued.retain(|partition| !partitions.contains(partition));
-        self.restoring.take_if(|restore| partitions.contains(&restore.partition()));
+        self.restoring.take_if(|restore| restore.forget(partitions));
     }
 
     fn take_notices(&mut self) {
@@ -331,7 +331,7 @@ impl StageWorker {
             owned.rollback();
         }
         if let Some(restore) = self.restoring.take() {
-            self.queued.push_front(restore.partition());
+            restore.partitions().rev().for_each(|partition| self.queued.push_front(partition));
         }
         self.undoing = true;
     }

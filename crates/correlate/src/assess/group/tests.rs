@@ -7,6 +7,10 @@ use tributary_model::sighting::{Endpoint, Location, Package, Secret};
 
 use super::*;
 
+fn cell_of(finding: &Finding) -> CellId {
+    Place::from(finding).cell()
+}
+
 fn finding(id: u8, asset: &str, sighting: Sighting) -> Finding {
     let mut finding = Finding { component: "shop".to_owned(), ..Finding::default() };
     finding.tracked.finding = FindingId([id; 16]);

@@ -60,7 +60,7 @@ impl Assess {
             let gone = step.successors.get(&id).map_or(Gone::Closed, |successor| Gone::Merged(*successor));
             self.emit(id, Next::Gone(gone, Vec::new()), &cause, now, out)?;
             let closed = self.risks.get(&id).and_then(|record| Risk::decode(record).ok());
-            self.retiring.set(&id, closed.map(|risk| retires_at(&risk)));
+            self.retiring.set(&id, closed.map(|risk| retires_at(risk.resolved_at, risk.decided_at)));
         }
         Ok(())
     }

@@ -7,12 +7,13 @@ mod restart;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use tributary_model::AvroRecord;
 use tributary_model::context::{ContextAttribute, EntityContext};
 use tributary_model::entity;
 use tributary_model::fact::{Attribute, value};
 use tributary_model::finding::ToolClaim;
 use tributary_model::remedy::RemedyMember;
-use tributary_model::risk::Change;
+use tributary_model::risk::{Change, Risk};
 use tributary_model::sighting::{FindingClass, Location, Package, Sighting};
 use tributary_stream::BroadcastStore;
 use tributary_stream::message::Output;
