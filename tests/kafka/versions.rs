@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use tributary_model::risk::{Change, Risk, RiskState};
 use tributary_model::{AvroRecord, Topic};
 use tributary_stream::KafkaLog;
@@ -80,6 +81,9 @@ fn two_builds_side_by_side_never_flap_a_risk() {
         assert!(models == [OLD, NEW] || models == [NEW] || models == [OLD], "{risk} was judged by {models:?} in turn");
     }
     histories_are_whole(&log);
+    let tail = fleet.command("operator").args(["tail", "versions", "--limit", "1"]).output().unwrap();
+    let line: Value = serde_json::from_slice(&tail.stdout).unwrap();
+    assert_eq!((line["key"].as_str(), line["value"]["model"].as_str()), (Some("versions"), Some(NEW)));
     let (done, said) = versions(&fleet, &["list"]);
     assert!(done && said.contains("model bod-26-04, since") && said.contains("by the test"), "{said}");
 }

@@ -32,6 +32,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// Longest wait for records, after which the stop flag is looked at.
 const IDLE_WAIT: Duration = Duration::from_millis(500);
 
+/// A worker whose turn takes so long hangs. A minute: a call to the log gives up after half of it.
+const HANGS: Duration = Duration::from_secs(60);
+
 /// Knobs of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IngestSettings {
@@ -101,6 +104,8 @@ pub struct IngestWorker {
 #[derive(Debug, Default)]
 pub struct IngestState {
     joined: AtomicBool,
+    /// When its last turn was over; none before the first.
+    turned: Mutex<Option<Instant>>,
     paused: Mutex<Vec<String>>,
 }
 
@@ -109,6 +114,13 @@ impl IngestState {
     #[must_use]
     pub fn has_joined(&self) -> bool {
         self.joined.load(Ordering::Relaxed)
+    }
+
+    /// Since when it has not come back, if that is too long ago: its log hangs.
+    #[must_use]
+    pub fn hangs(&self) -> Option<Duration> {
+        let turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Instant::elapsed);
+        turned.filter(|silent| *silent >= HANGS)
     }
 
     /// Partitions that are paused because nearly everything on them is bad, each with the reason and what to do.
@@ -162,6 +174,7 @@ impl IngestWorker {
     /// When the log is of no more use to this worker; a new worker goes on from what is committed.
     pub fn run(&mut self, stop: &AtomicBool) -> Result<(), LogError> {
         while !stop.load(Ordering::Relaxed) {
+            *self.state.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             match self.turn(IDLE_WAIT) {
                 Ok(_) => {}
                 Err(LogError::Retry { what, .. } | LogError::Abort { what, .. }) => {

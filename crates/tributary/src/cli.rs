@@ -78,7 +78,7 @@ pub enum Command {
     Explain(RiskArgs),
     /// Decode a topic as JSON lines
     #[command(
-        after_help = "Examples:\n  tributary tail rejects\n  tributary tail tickets --follow\n  tributary tail risks --limit 5 | jq .title"
+        after_help = "Examples:\n  tributary tail rejects\n  tributary tail tickets --follow\n  tributary tail risks --limit 5 | jq .value.title\n\nAsks Kafka where kafka.brokers is configured, else a running `up`."
     )]
     Tail(TailArgs),
     /// Ask ClickHouse

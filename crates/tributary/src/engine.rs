@@ -84,8 +84,8 @@ impl Analytics {
             ClickHouseConfig { url: url.clone(), database: String::new(), user: "tributary".to_owned(), password };
         let stop = Arc::new(AtomicBool::new(false));
         source.health.set_engine(Engine::Waiting, &url);
-        let watcher = watch(&engine, &source, &url, &stop)?;
         let state = Arc::<SinkState>::default();
+        let watcher = watch(&engine, &source, &state, &stop)?;
         let sink = start_sink(client, source, Arc::clone(&stop), Arc::clone(&state))?;
         Ok(Self { engine: Some(engine), stop, sink: Some(sink), watcher: Some(watcher), state, url })
     }
@@ -120,13 +120,18 @@ impl Analytics {
     }
 }
 
-/// Keeps `status` told whether the engine serves.
-fn watch(engine: &EngineHandle, source: &Source, url: &str, stop: &Arc<AtomicBool>) -> anyhow::Result<JoinHandle<()>> {
-    let (mut health, status) = (engine.health(), source.health.clone());
-    let (runtime, url, stop) = (source.runtime.clone(), url.to_owned(), Arc::clone(stop));
+/// Keeps `status` told whether the engine serves: before it is migrated it answers, and there is nothing to ask for.
+fn watch(
+    engine: &EngineHandle,
+    source: &Source,
+    state: &Arc<SinkState>,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<JoinHandle<()>> {
+    let (mut health, status, url) = (engine.health(), source.health.clone(), engine.url());
+    let (runtime, state, stop) = (source.runtime.clone(), Arc::clone(state), Arc::clone(stop));
     let work = move || {
         while !stop.load(Ordering::Relaxed) {
-            let serves = matches!(*health.borrow_and_update(), EngineHealth::Ready { .. });
+            let serves = matches!(*health.borrow_and_update(), EngineHealth::Ready { .. }) && state.has_joined();
             status.set_engine(if serves { Engine::Serving } else { Engine::Waiting }, &url);
             let _ =
                 runtime.block_on(async { tokio::time::timeout(Duration::from_millis(300), health.changed()).await });

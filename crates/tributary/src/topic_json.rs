@@ -16,9 +16,36 @@ use tributary_model::scan::ScanRun;
 use tributary_model::versions::Versions;
 use tributary_model::{AvroRecord, Topic};
 use tributary_stream::Message;
-use tributary_stream::log::{Budget, Log, Start};
+use tributary_stream::log::{Budget, Log, LogError, Start};
 
-/// Sends a topic from its beginning, and with `follow` what arrives afterwards, until the receiver goes away.
+/// Walks a topic from its beginning, and with `follow` through what arrives afterwards. `take` gets whole lines, none when
+/// nothing came for a while, and says whether to go on.
+pub fn walk(
+    log: &dyn Log,
+    topic: Topic,
+    limit: usize,
+    follow: bool,
+    mut take: impl FnMut(String) -> bool,
+) -> Result<(), LogError> {
+    let partitions: Vec<(Topic, u32)> = (0..log.partitions(topic)).map(|partition| (topic, partition)).collect();
+    let mut reader = log.reader(&partitions, &Start::Beginning)?;
+    let mut left = limit;
+    loop {
+        let wait = if follow { Duration::from_millis(500) } else { Duration::ZERO };
+        let read = reader.read(Budget { records: left.min(1_000), bytes: 4 << 20, wait })?;
+        let mut lines = String::new();
+        for message in read.messages.iter().take(left) {
+            lines.push_str(&line(message).to_string());
+            lines.push('\n');
+        }
+        left = left.saturating_sub(read.messages.len());
+        if !take(lines) || left == 0 || (read.at_end && !follow) {
+            return Ok(());
+        }
+    }
+}
+
+/// The same for a receiver, until it goes away.
 pub fn stream(
     log: &dyn Log,
     topic: Topic,
@@ -26,25 +53,11 @@ pub fn stream(
     follow: bool,
     sender: &tokio::sync::mpsc::Sender<Result<Bytes, std::io::Error>>,
 ) {
-    let partitions: Vec<(Topic, u32)> = (0..log.partitions(topic)).map(|partition| (topic, partition)).collect();
-    let mut left = limit;
-    let result = log.reader(&partitions, &Start::Beginning).and_then(|mut reader| {
-        loop {
-            let wait = if follow { Duration::from_millis(500) } else { Duration::ZERO };
-            let read = reader.read(Budget { records: left.min(1_000), bytes: 4 << 20, wait })?;
-            let mut lines = String::new();
-            for message in read.messages.iter().take(left) {
-                lines.push_str(&line(message).to_string());
-                lines.push('\n');
-            }
-            left = left.saturating_sub(read.messages.len());
-            let is_gone = !lines.is_empty() && sender.blocking_send(Ok(Bytes::from(lines))).is_err();
-            if is_gone || sender.is_closed() || left == 0 || (read.at_end && !follow) {
-                return Ok(());
-            }
-        }
-    });
-    if let Err(error) = result {
+    let send = |lines: String| {
+        let is_sent = lines.is_empty() || sender.blocking_send(Ok(Bytes::from(lines))).is_ok();
+        is_sent && !sender.is_closed()
+    };
+    if let Err(error) = walk(log, topic, limit, follow, send) {
         // The receiver may be gone already; then nobody wants to know.
         let _ = sender.blocking_send(Err(std::io::Error::other(error.to_string())));
     }

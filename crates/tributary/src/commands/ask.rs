@@ -2,10 +2,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::Value;
 use tributary_correlate::assess::explain;
+use tributary_model::Topic;
 use tributary_model::risk::Risk;
+use tributary_stream::KafkaLog;
 
 use crate::cli::{RiskArgs, StatusArgs, TailArgs, TopArgs};
 use crate::client::{Client, encode};
@@ -14,6 +16,7 @@ use crate::config::Config;
 use crate::ledger::Line;
 use crate::print;
 use crate::status::Status;
+use crate::topic_json;
 
 /// `top`: what to fix first.
 pub fn top(args: &TopArgs, config: &Config) -> anyhow::Result<u8> {
@@ -75,6 +78,9 @@ pub fn explain(args: &RiskArgs, config: &Config) -> anyhow::Result<u8> {
 
 /// `tail`: a topic as JSON lines.
 pub fn tail(args: &TailArgs, config: &Config) -> anyhow::Result<u8> {
+    if !config.kafka.brokers.is_empty() && args.server.url.is_none() {
+        return tail_of_cluster(args, config);
+    }
     let mut path = format!("/v1/topics/{}?follow={}", encode(&args.topic), args.follow);
     if let Some(limit) = args.limit {
         path.push_str(&format!("&limit={limit}"));
@@ -87,6 +93,23 @@ pub fn tail(args: &TailArgs, config: &Config) -> anyhow::Result<u8> {
             break;
         }
     }
+    Ok(0)
+}
+
+/// From Kafka itself.
+fn tail_of_cluster(args: &TailArgs, config: &Config) -> anyhow::Result<u8> {
+    let Some(topic) = Topic::parse(&args.topic) else {
+        let names: Vec<&str> = Topic::ALL.iter().map(|topic| topic.name()).collect();
+        bail!("no topic is called {:?}; there are: {}", args.topic, names.join(", "));
+    };
+    // A name of its own: it must not fence a service.
+    let mut settings = config.kafka.clone();
+    settings.instance = format!("tail-{}", std::process::id());
+    let log = KafkaLog::connect(settings, &[topic])?;
+    let mut out = std::io::stdout().lock();
+    // A reader that went away (`| head`) is no error.
+    let print = |lines: String| out.write_all(lines.as_bytes()).and_then(|()| out.flush()).is_ok();
+    topic_json::walk(&log, topic, args.limit.unwrap_or(usize::MAX), args.follow, print)?;
     Ok(0)
 }
 

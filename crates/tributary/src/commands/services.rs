@@ -64,7 +64,9 @@ pub fn ingest(config: &Config) -> anyhow::Result<u8> {
         let is_outside = states.iter().any(|state| !state.has_joined());
         let outside = is_outside.then(|| "not yet a member of its group".to_owned());
         let paused = states.iter().flat_map(|state| state.paused());
-        outside.into_iter().chain(paused).chain(known.problem()).collect()
+        let hung = states.iter().filter_map(|state| state.hangs());
+        let hung = hung.map(|silent| format!("a worker has not come back for {} s", silent.as_secs()));
+        outside.into_iter().chain(paused).chain(hung).chain(known.problem()).collect()
     };
     let probes = probes(metrics, &health, reasons);
     let pages = service::probes(&probes).layer(from_fn_with_state(Arc::clone(&access), access::readers));
