@@ -227,7 +227,7 @@ impl Config {
             bail!("clickhouse.memory_max_mib = {}: the engine needs at least 512", self.clickhouse.memory_max_mib);
         }
         if !self.kafka.brokers.is_empty() {
-            self.kafka.check().map_err(anyhow::Error::msg).context("[kafka]")?;
+            self.kafka.check_reach().map_err(anyhow::Error::msg).context("[kafka]")?;
         }
         if let Some(wrong) =
             self.status.services.iter().find(|url| !url.starts_with("http://") && !url.starts_with("https://"))

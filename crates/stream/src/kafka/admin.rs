@@ -175,7 +175,7 @@ fn admin(settings: &KafkaSettings) -> Result<(AdminClient<Voice>, Names), LogErr
 
 /// Meets the cluster with a client that can say why not: the one for administration serves none of its own events.
 fn look(settings: &KafkaSettings) -> Result<Metadata, LogError> {
-    settings.check().map_err(LogError::fatal)?;
+    settings.check_reach().map_err(LogError::fatal)?;
     let asker = client::asker(&client::base(settings)?, Voice::connecting(settings))?;
     reach::metadata(settings, asker.context(), |wait| client::fetch_metadata(&asker, wait))
 }

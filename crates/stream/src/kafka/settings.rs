@@ -70,8 +70,17 @@ impl Default for KafkaSettings {
 const NAME_BYTES_MAX: usize = 100;
 
 impl KafkaSettings {
-    /// What is wrong with them, in words for the person who wrote them.
+    /// What is wrong with them for a process that works on the log, in words for the person who wrote them.
     pub fn check(&self) -> Result<(), String> {
+        self.check_reach()?;
+        if self.instance.is_empty() {
+            return Err("kafka.instance is empty: give every process of the deployment a name that it keeps".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The same for a command that looks at a cluster, or arranges it: it is nobody among the processes of the deployment.
+    pub fn check_reach(&self) -> Result<(), String> {
         if self.brokers.trim().is_empty() {
             return Err("brokers is empty: name at least one, as host:port".to_owned());
         }
@@ -79,9 +88,6 @@ impl KafkaSettings {
             if value.len() > NAME_BYTES_MAX || !value.bytes().all(is_legal) {
                 return Err(format!("{name} = {value:?}: at most {NAME_BYTES_MAX} letters, digits, '.', '_' or '-'"));
             }
-        }
-        if self.instance.is_empty() {
-            return Err("instance is empty: give every process of the deployment a name that it keeps".to_owned());
         }
         if self.session_timeout_ms > self.poll_interval_ms_max {
             return Err(format!(
@@ -123,6 +129,10 @@ mod tests {
         assert!(checked(|settings| settings.brokers = " ".to_owned()).unwrap_err().contains("brokers"));
         assert!(checked(|settings| settings.prefix = "a b".to_owned()).unwrap_err().contains("prefix"));
         assert!(checked(|settings| settings.instance.clear()).unwrap_err().contains("instance"));
+        let mut nobody = KafkaSettings { brokers: "localhost:9092".to_owned(), ..KafkaSettings::default() };
+        assert_eq!(nobody.check_reach(), Ok(()), "a command that only looks needs no name");
+        nobody.prefix = "a b".to_owned();
+        assert!(nobody.check_reach().is_err());
         assert!(checked(|settings| settings.poll_interval_ms_max = 9_999).unwrap_err().contains("session_timeout_ms"));
         assert!(
             checked(|settings| settings.transaction_timeout_ms = 1).unwrap_err().contains("transaction_timeout_ms")

@@ -133,7 +133,7 @@ fn a_cluster_that_is_not_there_is_one_clear_error() {
     // Port 1 of loopback: nobody listens there.
     let settings = KafkaSettings { brokers: "127.0.0.1:1".to_owned(), ..KafkaSettings::default() };
     let unnamed = KafkaLog::connect(settings.clone(), &[]).err().unwrap().to_string();
-    assert!(unnamed.starts_with("instance is empty"), "{unnamed}");
+    assert!(unnamed.starts_with("kafka.instance is empty"), "{unnamed}");
     let settings = KafkaSettings { instance: "a".to_owned(), ..settings };
     let away = KafkaLog::connect(settings, &[]).err().unwrap();
     assert!(matches!(&away, LogError::Retry { what, .. } if what.contains("127.0.0.1:1")), "{away}");
