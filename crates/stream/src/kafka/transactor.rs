@@ -5,11 +5,14 @@
 //!                                        any failure ──► abort
 //! ```
 //! A producer with its own polling thread, and the commit only once nothing is in flight: the client's own flush would poll
-//! in steps of 100 ms.
+//! in steps of 100 ms. The thread is ours: a poll spins through its last millisecond, and the library's own
+//! thread polls ten times a second, which is a hundredth of a core for each of a process's producers while nothing happens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::OAuthToken;
@@ -17,7 +20,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientContext, TopicPartitionList};
 use tributary_model::Topic;
 use tributary_model::topic::partition_of;
@@ -36,7 +39,8 @@ const RECORD_OVERHEAD_BYTES: usize = 512;
 /// A transactional producer. Whoever makes another one of the same id fences it.
 pub(super) struct Transactor {
     cluster: Arc<Cluster>,
-    producer: ThreadedProducer<Deliveries>,
+    producer: Arc<BaseProducer<Deliveries>>,
+    _polling: Polling,
 }
 
 /// Positions that are part of a transaction, and the membership that entitles to write them.
@@ -52,15 +56,17 @@ impl Transactor {
     pub(super) fn new(cluster: &Arc<Cluster>, transactional_id: &str) -> Result<Self, LogError> {
         let config = client::producer(&cluster.settings, transactional_id)?;
         let deliveries = Deliveries::new(Voice::new(&cluster.settings));
-        let producer: ThreadedProducer<Deliveries> =
+        let producer: BaseProducer<Deliveries> =
             config.create_with_context(deliveries).map_err(fatal("cannot make a Kafka producer"))?;
+        let producer = Arc::new(producer);
+        let polling = Polling::start(&producer)?;
         if cluster.settings.delivery == Delivery::ExactlyOnce {
             let right = Right::new(&cluster.settings, "Write", format!("transactional id {transactional_id}"));
             producer.init_transactions(PATIENCE).map_err(
                 right.or(format!("cannot begin transactions as {transactional_id} at {}", cluster.settings.brokers)),
             )?;
         }
-        Ok(Self { cluster: Arc::clone(cluster), producer })
+        Ok(Self { cluster: Arc::clone(cluster), producer, _polling: polling })
     }
 
     /// Why a record cannot be written at all, if so.
@@ -221,6 +227,41 @@ impl Transactor {
                 Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {}
                 Err(error) => return Err(fatal(format!("{what}; and it cannot be undone by this producer"))(error)),
             }
+        }
+    }
+}
+
+/// How long one poll of a producer waits. Half a second: what happens is told at once all the same; whoever gives a producer up
+/// waits so long for its thread.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The thread that polls a producer; it ends with this handle.
+struct Polling {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Polling {
+    fn start(producer: &Arc<BaseProducer<Deliveries>>) -> Result<Self, LogError> {
+        let (producer, stop) = (Arc::clone(producer), Arc::<AtomicBool>::default());
+        let told = Arc::clone(&stop);
+        let work = move || {
+            while !told.load(Ordering::Relaxed) {
+                producer.poll(POLL);
+            }
+        };
+        let thread = std::thread::Builder::new().name("kafka-deliver".to_owned()).spawn(work);
+        let thread = thread.map_err(|error| LogError::fatal_from("cannot start the thread of a producer", error))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Polling {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there was reported by the panic hook; what was not reported as delivered does not count.
+            drop(thread.join());
         }
     }
 }

@@ -36,6 +36,10 @@ mod idle;
 /// Longest wait between two looks at the client, in which it serves its callbacks.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// A client that cannot be sent to positions for so long has lost a partition of its assignment for good, and no repetition brings
+/// it back. A minute: twice as long as one attempt.
+const UNSENT_MAX: Duration = Duration::from_secs(60);
+
 /// Wait for a record after which the client counts as having none. Not 0: a poll without a wait answers "none" after a line of its
 /// log or a passing error, too, and what lies behind that would wait for [`LOOK`], because the client rings only when its queue was empty.
 const LAST_LOOK: Duration = Duration::from_millis(1);
@@ -71,6 +75,8 @@ pub(super) struct KafkaWorker {
     committed_at: Option<Instant>,
     /// Going back failed: nothing is read before it is done.
     is_rewinding: bool,
+    /// Since when the client cannot be sent to positions.
+    unsent: Option<Instant>,
     sequence: u64,
     news: VecDeque<Polled>,
     waker: Waker,
@@ -123,6 +129,7 @@ impl KafkaWorker {
             ends_seen: Instant::now(),
             committed_at: None,
             is_rewinding: false,
+            unsent: None,
             sequence: 0,
             news: VecDeque::new(),
             waker,
@@ -236,7 +243,16 @@ impl KafkaWorker {
             None => Offset::Beginning,
         };
         let to: Vec<_> = places.iter().map(|place| (*place, from(place))).collect();
-        seek(&self.consumer, &self.cluster.names, &to)
+        match seek(&self.consumer, &self.cluster.names, &to) {
+            Err(LogError::Retry { what, .. }) if self.unsent.is_some_and(|since| since.elapsed() >= UNSENT_MAX) => {
+                Err(LogError::fatal(format!("{}: {what}, and that for a minute", self.member)))
+            }
+            done => {
+                let begun = Instant::now();
+                self.unsent = done.is_err().then(|| self.unsent.unwrap_or(begun));
+                done
+            }
+        }
     }
 
     /// A position as it is written: past what is known to hold nothing.
