@@ -112,19 +112,21 @@ fn assess() -> Assess {
 /// What TRACK makes of the report: the input of ASSESS.
 fn findings() -> Vec<Message> {
     let emitted = step(&mut track(), &[message(Topic::Observations, "a", &observation("s1", NOW), 0)]);
-    let findings = emitted.into_records().into_iter().filter(|record| record.topic == Topic::Findings);
-    findings
-        .enumerate()
-        .map(|(n, record)| Message {
-            topic: Topic::Findings,
-            partition: 0,
-            offset: n as u64,
-            key: record.key,
-            value: record.value,
-            headers: Vec::new(),
-            timestamp: NOW,
-        })
-        .collect()
+    of_topic(Topic::Findings, emitted).collect()
+}
+
+/// What of some outputs a reader of this topic gets.
+fn of_topic(topic: Topic, outputs: Outputs) -> impl Iterator<Item = Message> {
+    let records = outputs.into_records().into_iter().filter(move |record| record.topic == topic);
+    records.enumerate().map(move |(n, Output { key, value, .. })| Message {
+        topic,
+        partition: 0,
+        offset: n as u64,
+        key,
+        value,
+        headers: Vec::new(),
+        timestamp: NOW,
+    })
 }
 
 fn codec(c: &mut Criterion) {
@@ -193,18 +195,8 @@ fn assessing(c: &mut Criterion) {
 /// What a restore reads: findings, and the risks that they were given to.
 fn loading(c: &mut Criterion) {
     let findings = findings();
-    let emitted = step(&mut assess(), &findings).into_records().into_iter();
-    let of_risk = |(n, record): (usize, Output)| Message {
-        topic: Topic::Risks,
-        partition: 0,
-        offset: n as u64,
-        key: record.key,
-        value: record.value,
-        headers: Vec::new(),
-        timestamp: NOW,
-    };
-    let risks = emitted.filter(|record| record.topic == Topic::Risks).enumerate().map(of_risk);
-    let changelog: Vec<Message> = findings.iter().cloned().chain(risks).collect();
+    let emitted = step(&mut assess(), &findings);
+    let changelog: Vec<Message> = findings.iter().cloned().chain(of_topic(Topic::Risks, emitted)).collect();
     let load = |stage: &mut Assess| changelog.iter().for_each(|message| stage.load(message).expect("it is taken"));
     let mut group = c.benchmark_group("restore of assess (budget: loaded 300 000/s, and recomputed 120 000/s)");
     group.throughput(Throughput::Elements(findings.len() as u64));

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tributary_model::Topic;
 use tributary_stream::Message;
 use tributary_stream::log::{Log, LogError};
+use tributary_stream::stage::{ASSESS, RELATE, REMEDY, StageTopics, TRACK};
 
 use crate::breaker::Place;
 use crate::metrics;
@@ -39,13 +40,8 @@ const IN_HAND: Duration = Duration::from_secs(3);
 /// work is then late by one share in sixty seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the stages read, and as whom.
-const STAGES: [(&str, Topic); 4] = [
-    ("relate", Topic::Facts),
-    ("track", Topic::Observations),
-    ("assess", Topic::Findings),
-    ("remedy", Topic::Remedies),
-];
+/// Whose lag counts.
+const STAGES: [StageTopics; 4] = [RELATE, TRACK, ASSESS, REMEDY];
 
 /// What is to be done before bulk: records, by the log's count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +58,9 @@ impl Load {
         let interactive = lag(GROUP, &Topic::RAW)?;
         // What is enough to stay closed is not asked further.
         let mut stages = 0;
-        for (group, topic) in STAGES {
+        for stage in STAGES {
             if interactive <= INTERACTIVE_MAX && stages <= STAGES_MAX {
-                stages += lag(group, &[topic])?;
+                stages += lag(stage.name, stage.inputs)?;
             }
         }
         Ok(Self { interactive, stages })
@@ -115,8 +111,14 @@ impl Valve {
         !self.hand.is_empty()
     }
 
-    /// Takes a share in hand.
+    /// Takes a share in hand; an empty one says that nothing waits any more, as long as the valve does not hold it back itself.
     pub(crate) fn take(&mut self, share: Vec<Message>, now: Instant) {
+        if share.is_empty() {
+            if !self.is_shut && self.waits_since.take().is_some() {
+                metrics::bulk_waits(false);
+            }
+            return;
+        }
         self.hand = share;
         self.held_since = Some(now);
         self.waits_since.get_or_insert(now);

@@ -215,11 +215,11 @@ impl IngestWorker {
             self.unstarted.clear();
         }
         match &mut self.valve {
-            Some(valve) if !messages.is_empty() => {
+            Some(valve) => {
                 valve.take(messages, Instant::now());
-                self.pass(wait)
+                if valve.is_holding() { self.pass(wait) } else { Ok(0) }
             }
-            _ => self.work(&messages),
+            None => self.work(&messages),
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use tributary_model::context::EntityContext;
@@ -11,6 +12,7 @@ use tributary_model::reject::Reject;
 use tributary_model::versions::{self, Versions};
 use tributary_model::{AvroRecord, CodecError, Topic};
 
+use crate::log::{Budget, Log, LogError, Start};
 use crate::message::Message;
 
 /// What RELATE decided about every entity, as far as this process has read `context` and `intel`.
@@ -32,6 +34,27 @@ pub enum InForce {
     Known(Arc<Versions>),
     /// Something that this build cannot read: a newer one wrote it.
     Unreadable,
+}
+
+impl InForce {
+    /// What a log says now.
+    ///
+    /// # Errors
+    /// As [`Log::reader`] and its reads.
+    pub fn read(log: &dyn Log) -> Result<Self, LogError> {
+        let partitions: Vec<_> = (0..log.partitions(Topic::Versions)).map(|place| (Topic::Versions, place)).collect();
+        let (store, mut reader) = (BroadcastStore::new(), log.reader(&partitions, &Start::Beginning)?);
+        loop {
+            let read = reader.read(Budget { records: 1_000, bytes: 1 << 20, wait: Duration::from_millis(20) })?;
+            for message in &read.messages {
+                // What cannot be read is in force all the same, and the store says so; the reader of all broadcasts rejects it.
+                drop(store.apply(message));
+            }
+            if read.at_end {
+                return Ok(store.in_force());
+            }
+        }
+    }
 }
 
 impl Default for InForce {

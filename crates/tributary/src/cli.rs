@@ -208,7 +208,7 @@ pub struct AboutArgs {
     /// The scan looked only at a part (a diff, a pull request): it closes nothing.
     #[arg(long)]
     pub partial: bool,
-    /// Old data, or much of it: it waits while others are at work, and opens no tickets.
+    /// Old data, or much of it: it waits while others are at work, and opens tickets for the most urgent only.
     #[arg(long, visible_alias = "bulk")]
     pub backfill: bool,
 }

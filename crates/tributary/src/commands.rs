@@ -18,13 +18,18 @@ pub mod versions;
 
 use std::io::{IsTerminal, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use tributary_ingest::detect;
+use tributary_model::Topic;
 use tributary_model::record::Extensions;
+use tributary_stream::KafkaLog;
+use tributary_stream::log::Log;
 
 use crate::cli::AboutArgs;
+use crate::config::Config;
 
 /// Reads a file, or stdin for `-`.
 pub fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -37,6 +42,13 @@ pub fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
         bail!("{0} is a directory: name the files in it, as {0}/*", path.display());
     }
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The cluster's log, for a command that is no service: under a name of its own, so that it fences none that appends.
+pub fn cluster(config: &Config, topics: &[Topic]) -> anyhow::Result<Arc<dyn Log>> {
+    let mut settings = config.kafka.clone();
+    settings.instance = format!("command-{}", std::process::id());
+    Ok(Arc::new(KafkaLog::connect(settings, topics)?))
 }
 
 /// What the options say about a report.

@@ -169,7 +169,7 @@ fn activate(log: &dyn Log, config: &VersionsConfig, clock: &dyn Clock) -> anyhow
     if config.model.is_empty() {
         return Ok(());
     }
-    let in_force = versions::in_force(log)?;
+    let in_force = InForce::read(log)?;
     let wanted = versions::with_model(&in_force, &config.model, "versions.model", clock.now())?;
     match in_force {
         InForce::Known(versions) if versions.model == wanted.model => Ok(()),

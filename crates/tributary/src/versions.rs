@@ -1,6 +1,4 @@
-//! The versions in force: what this build can do, what a log says, and putting something else in force.
-
-use std::time::Duration;
+//! The versions in force: what this build can do, and putting something else in force.
 
 use anyhow::bail;
 use bytes::Bytes;
@@ -9,9 +7,9 @@ use tributary_model::id::IDENTITY_VERSION;
 use tributary_model::time::Millis;
 use tributary_model::versions::{Implemented, KEY, Versions};
 use tributary_model::{AvroRecord, Topic};
+use tributary_stream::Output;
 use tributary_stream::broadcast::InForce;
-use tributary_stream::log::{Budget, Log, Producer, Start};
-use tributary_stream::{BroadcastStore, Output};
+use tributary_stream::log::Producer;
 
 use crate::config::VersionsConfig;
 
@@ -24,22 +22,6 @@ pub fn implemented(config: &VersionsConfig) -> Implemented {
     let models: Vec<&'static str> = IMPLEMENTED.models.iter().copied().filter(may).collect();
     // Once a process.
     Implemented { models: models.leak(), ..IMPLEMENTED }
-}
-
-/// What the log says.
-pub fn in_force(log: &dyn Log) -> anyhow::Result<InForce> {
-    let partitions: Vec<_> = (0..log.partitions(Topic::Versions)).map(|place| (Topic::Versions, place)).collect();
-    let (store, mut reader) = (BroadcastStore::new(), log.reader(&partitions, &Start::Beginning)?);
-    loop {
-        let read = reader.read(Budget { records: 1_000, bytes: 1 << 20, wait: Duration::from_millis(100) })?;
-        for message in &read.messages {
-            // What cannot be read is in force all the same: the store says so.
-            drop(store.apply(message));
-        }
-        if read.at_end {
-            return Ok(store.in_force());
-        }
-    }
 }
 
 /// What would be in force with this model, if this build can do that.

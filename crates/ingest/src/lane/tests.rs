@@ -110,3 +110,22 @@ fn bulk_is_never_kept_waiting_for_ever() {
     valve.take(share(), begun + PATIENCE + LOOK);
     assert_eq!(valve.pass(begun + PATIENCE + LOOK), Gate::Closed(LOOK), "and not the next");
 }
+
+#[test]
+fn what_was_taken_over_by_another_member_waits_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    let mut ingest = worker(log.as_ref(), GROUP, Topic::RawScanner);
+    append(log.as_ref(), Topic::RawScanner, 100);
+    let (mut valve, begun) = (Valve::new(Arc::clone(&log)), Instant::now());
+    valve.take(share(), begun);
+    assert_eq!(valve.pass(begun + IN_HAND), Gate::GiveBack);
+    valve.take(Vec::new(), begun + IN_HAND);
+    all_done(log.as_ref(), ingest.as_mut(), Topic::RawScanner);
+    valve.reopen(begun + IN_HAND + LOOK);
+    // Its partitions have gone elsewhere: nothing comes. Much later something does, and its patience begins then.
+    valve.take(Vec::new(), begun + PATIENCE);
+    append(log.as_ref(), Topic::RawScanner, 100);
+    valve.take(share(), begun + PATIENCE * 2);
+    assert_eq!(valve.pass(begun + PATIENCE * 2), Gate::Closed(LOOK));
+}

@@ -248,8 +248,7 @@ impl KafkaWorker {
                 Err(LogError::fatal(format!("{}: {what}, and that for a minute", self.member)))
             }
             done => {
-                let begun = Instant::now();
-                self.unsent = done.is_err().then(|| self.unsent.unwrap_or(begun));
+                self.unsent = done.is_err().then(|| self.unsent.unwrap_or_else(Instant::now));
                 done
             }
         }

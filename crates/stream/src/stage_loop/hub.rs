@@ -69,23 +69,6 @@ impl Hub {
         }
     }
 
-    /// Reads the versions in force, before anything is begun: a build that must not work joins no group.
-    pub(super) fn read_versions(&self, log: &dyn Log) -> Result<(), LogError> {
-        let partitions: Vec<_> = (0..log.partitions(Topic::Versions)).map(|place| (Topic::Versions, place)).collect();
-        let mut reader = log.reader(&partitions, &Start::Beginning)?;
-        let budget = Budget { records: POLL_RECORDS, bytes: POLL_BYTES, wait: Duration::from_millis(20) };
-        loop {
-            let read = reader.read(budget)?;
-            for message in &read.messages {
-                // What cannot be read is rejected by the reader of all broadcasts, which comes to it, too.
-                drop(self.store.apply(message));
-            }
-            if read.at_end {
-                return Ok(());
-            }
-        }
-    }
-
     /// The shared store.
     #[must_use]
     pub fn store(&self) -> Arc<BroadcastStore> {

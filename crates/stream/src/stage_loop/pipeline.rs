@@ -12,7 +12,7 @@ use tributary_model::versions::Implemented;
 use super::hub::{Broadcaster, Hub};
 use super::worker::{Progress, StageWorker, Turn};
 use super::{PATIENCE, StageSpec};
-use crate::broadcast::BroadcastStore;
+use crate::broadcast::{BroadcastStore, InForce};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, Waker};
 use crate::metrics;
@@ -92,7 +92,8 @@ impl Pipeline {
         settings: PipelineSettings,
     ) -> Result<Self, LogError> {
         let hub = Hub::of_build(settings.implemented);
-        hub.read_versions(log.as_ref())?;
+        // Before anything is begun: a build that must not work joins no group.
+        hub.store().put_in_force(InForce::read(log.as_ref())?);
         let blocked = hub.obstacle();
         let slots = settings.workers.max(1);
         let broadcaster = Broadcaster::new(log.as_ref(), Arc::clone(&hub))?;

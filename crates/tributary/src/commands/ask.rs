@@ -7,11 +7,10 @@ use serde_json::Value;
 use tributary_correlate::assess::explain;
 use tributary_model::Topic;
 use tributary_model::risk::Risk;
-use tributary_stream::KafkaLog;
 
 use crate::cli::{RiskArgs, StatusArgs, TailArgs, TopArgs};
 use crate::client::{Client, encode};
-use crate::commands::fleet;
+use crate::commands::{cluster, fleet};
 use crate::config::Config;
 use crate::ledger::Line;
 use crate::print;
@@ -102,14 +101,11 @@ fn tail_of_cluster(args: &TailArgs, config: &Config) -> anyhow::Result<u8> {
         let names: Vec<&str> = Topic::ALL.iter().map(|topic| topic.name()).collect();
         bail!("no topic is called {:?}; there are: {}", args.topic, names.join(", "));
     };
-    // A name of its own: it must not fence a service.
-    let mut settings = config.kafka.clone();
-    settings.instance = format!("tail-{}", std::process::id());
-    let log = KafkaLog::connect(settings, &[topic])?;
+    let log = cluster(config, &[topic])?;
     let mut out = std::io::stdout().lock();
     // A reader that went away (`| head`) is no error.
     let print = |lines: String| out.write_all(lines.as_bytes()).and_then(|()| out.flush()).is_ok();
-    topic_json::walk(&log, topic, args.limit.unwrap_or(usize::MAX), args.follow, print)?;
+    topic_json::walk(log.as_ref(), topic, args.limit.unwrap_or(usize::MAX), args.follow, print)?;
     Ok(0)
 }
 

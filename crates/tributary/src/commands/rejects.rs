@@ -10,10 +10,11 @@ use tributary_model::Topic;
 use tributary_model::reject::Reject;
 use tributary_model::time::{DAY, HOUR, MINUTE, Millis, SECOND};
 use tributary_stream::log::Log;
-use tributary_stream::{Clock, KafkaLog, clock::SystemClock};
+use tributary_stream::{Clock, clock::SystemClock};
 
 use crate::cli::{RejectsArgs, ReplayArgs};
 use crate::client::Client;
+use crate::commands::cluster;
 use crate::config::Config;
 use crate::print;
 use crate::rejects::{self, Filter, Original};
@@ -99,10 +100,7 @@ fn served(args: &RejectsArgs, filter: &Filter, config: &Config) -> anyhow::Resul
 
 fn connect(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
     let topics = [&Topic::RAW[..], &Topic::BULK, &[Topic::Facts, Topic::Observations, Topic::Rejects]].concat();
-    // A name of its own: it must not fence a service that appends.
-    let mut settings = config.kafka.clone();
-    settings.instance = format!("replay-{}", std::process::id());
-    Ok(Arc::new(KafkaLog::connect(settings, &topics)?))
+    cluster(config, &topics)
 }
 
 fn filter(args: &RejectsArgs) -> anyhow::Result<Filter> {

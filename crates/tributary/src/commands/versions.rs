@@ -9,11 +9,11 @@ use tributary_ingest::time;
 use tributary_model::Topic;
 use tributary_model::versions::Versions;
 use tributary_stream::broadcast::InForce;
-use tributary_stream::log::Log;
-use tributary_stream::{Clock, KafkaLog, clock::SystemClock};
+use tributary_stream::{Clock, clock::SystemClock};
 
 use crate::cli::{ActivateArgs, VersionsArgs};
 use crate::client::Client;
+use crate::commands::cluster;
 use crate::config::Config;
 use crate::versions::{self, IMPLEMENTED};
 
@@ -22,7 +22,7 @@ pub fn list(args: &VersionsArgs, config: &Config) -> anyhow::Result<u8> {
     let in_force = if config.kafka.brokers.is_empty() || args.server.url.is_some() {
         served(args, config)?
     } else {
-        versions::in_force(connect(config)?.as_ref())?
+        InForce::read(cluster(config, &[Topic::Versions])?.as_ref())?
     };
     let obstacle = match &in_force {
         InForce::Known(versions) => IMPLEMENTED.obstacle(versions),
@@ -62,8 +62,8 @@ pub fn activate(args: &ActivateArgs, config: &Config) -> anyhow::Result<u8> {
             args.model
         );
     }
-    let log = connect(config)?;
-    let in_force = versions::in_force(log.as_ref())?;
+    let log = cluster(config, &[Topic::Versions])?;
+    let in_force = InForce::read(log.as_ref())?;
     let by = if args.by.is_empty() { "unnamed" } else { &args.by };
     let wanted = versions::with_model(&in_force, &args.model, by, SystemClock.now())?;
     let mut out = std::io::stdout().lock();
@@ -98,11 +98,4 @@ fn served(args: &VersionsArgs, config: &Config) -> anyhow::Result<InForce> {
         in_force = known.map_or(InForce::Unreadable, |versions| InForce::Known(Arc::new(versions)));
     }
     Ok(in_force)
-}
-
-fn connect(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
-    // A name of its own: it must not fence a service that appends.
-    let mut settings = config.kafka.clone();
-    settings.instance = format!("versions-{}", std::process::id());
-    Ok(Arc::new(KafkaLog::connect(settings, &[Topic::Versions])?))
 }
