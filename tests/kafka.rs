@@ -34,6 +34,8 @@ mod input;
 mod lanes;
 #[path = "kafka/poison.rs"]
 mod poison;
+#[path = "kafka/registry.rs"]
+mod registry;
 #[path = "kafka/replay.rs"]
 mod replay;
 #[path = "kafka/security.rs"]

@@ -1,7 +1,8 @@
 """Reads risks, changes and tickets from Kafka with what schemas/ says, and nothing else of Tributary.
 
-usage: consumer.py BROKERS PREFIX SCHEMAS       SCHEMAS is the directory that holds asyncapi.yaml and avro/
-needs: pip install confluent-kafka fastavro pyyaml
+usage: consumer.py BROKERS PREFIX SCHEMAS [REGISTRY]
+       SCHEMAS is the directory that holds asyncapi.yaml and avro/; REGISTRY the address of a schema registry, where there is one
+needs: pip install 'confluent-kafka[avro,schemaregistry]' pyyaml
 
 Reads every topic to its end and prints one JSON object a topic: how many records there were, how many keys are live, and the
 latest value of each. Fails with a sentence when a record is not as the documents say.
@@ -32,7 +33,7 @@ class Schemas:
             fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
             self.by_fingerprint[fingerprint] = fastavro.parse_schema(schema)
 
-    def decode(self, value):
+    def decode(self, topic, value):
         if value[:2] != MARKER:
             raise ValueError(f"no single-object header: {value[:2].hex()}")
         schema = self.by_fingerprint.get(value[2:10])
@@ -43,6 +44,21 @@ class Schemas:
         if body.read(1):
             raise ValueError("bytes follow the record")
         return record
+
+
+class Registry:
+    """The Avro schemas of a schema registry, by the id that begins a record; Confluent's own deserializer."""
+
+    def __init__(self, url):
+        from confluent_kafka.schema_registry import SchemaRegistryClient
+        from confluent_kafka.schema_registry.avro import AvroDeserializer
+
+        self.deserializer = AvroDeserializer(SchemaRegistryClient({"url": url}))
+
+    def decode(self, topic, value):
+        from confluent_kafka.serialization import MessageField, SerializationContext
+
+        return self.deserializer(value, SerializationContext(topic, MessageField.VALUE))
 
 
 def read(brokers, topic):
@@ -102,7 +118,7 @@ def check_chain(changes):
 def main():
     brokers, prefix, directory = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
     document = yaml.safe_load((directory / "asyncapi.yaml").read_text())
-    schemas = Schemas(directory)
+    schemas = Registry(sys.argv[4]) if len(sys.argv) > 4 else Schemas(directory)
     for name in TOPICS:
         channel = document["channels"][name]
         is_compacted = "compact" in channel["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"]
@@ -110,11 +126,12 @@ def main():
         message = document["components"]["messages"][reference["$ref"].rsplit("/", 1)[1]]
         is_avro = message["contentType"] == "application/avro"
         values, latest = [], {}
-        for key, value, headers in read(brokers, prefix + channel["address"]):
+        topic = prefix + channel["address"]
+        for key, value, headers in read(brokers, topic):
             if value is None:
                 latest.pop(key, None)
                 continue
-            decoded = schemas.decode(value) if is_avro else json.loads(value)
+            decoded = schemas.decode(topic, value) if is_avro else json.loads(value)
             if name == "tickets":
                 check_ticket(decoded, headers, message)
             values.append(decoded)

@@ -14,9 +14,9 @@ use crate::check::{latest, read};
 use crate::fleet::Fleet;
 use crate::input::sample;
 
-const PACKAGES: [&str; 3] = ["confluent-kafka==2.16.1", "fastavro==1.13.1", "PyYAML==6.0.4"];
+const PACKAGES: [&str; 3] = ["confluent-kafka[avro,schemaregistry]==2.16.1", "fastavro==1.13.1", "PyYAML==6.0.4"];
 
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("example-consumer");
     let (python, stamp) = (directory.join("bin/python"), directory.join("installed"));
     if std::fs::read_to_string(&stamp).ok().as_deref() != Some(&PACKAGES.join(" ")) {

@@ -20,6 +20,9 @@ use crate::up::{Post, agent};
 /// Only a failure takes so long.
 pub const PATIENCE: Duration = Duration::from_secs(240);
 
+/// Names a schema registry to a service.
+pub const REGISTRY: &str = "TRIBUTARY__KAFKA__SCHEMA_REGISTRY__URL";
+
 /// Groups in the order of the flow, and what they read.
 const GROUPS: [(&str, &[Topic]); 6] = [
     ("ingest", &Topic::RAW),
@@ -106,7 +109,10 @@ impl Fleet {
     }
 
     pub fn kafka(&self) -> KafkaSettings {
-        broker::settings_at(&self.brokers, &self.prefix, "test")
+        let mut settings = broker::settings_at(&self.brokers, &self.prefix, "test");
+        let registry = self.settings.iter().find(|(name, _)| *name == REGISTRY);
+        settings.schema_registry.url = registry.map(|(_, url)| url.clone()).unwrap_or_default();
+        settings
     }
 
     pub fn command(&self, instance: &str) -> Command {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use tributary_model::codec::schema_of;
 use tributary_model::observation::Observation;
 use tributary_model::reject::Reject;
 use tributary_model::time::DAY;
@@ -40,7 +41,7 @@ fn bytes_that_are_no_records_are_rejected_and_the_partitions_move_on() {
         for topic in POISONED {
             // Not Avro; the fingerprint of no schema; a right header and a body that does not follow it.
             let no_schema = [&[0xC3, 0x01][..], &[0xAB; 8], b"body"].concat();
-            let cut = [&[0xC3, 0x01][..], &fingerprint(topic).to_le_bytes(), &[0xFF; 3]].concat();
+            let cut = [&[0xC3, 0x01][..], &schema_of(topic).unwrap().fingerprint.to_le_bytes(), &[0xFF; 3]].concat();
             for (name, value) in [("rubbish", &b"\x00\xFFnot avro"[..]), ("no-schema", &no_schema), ("cut", &cut)] {
                 let outputs = (0..8).map(|n| poison(topic, &format!("{round}-{name}-{n}"), value));
                 producer.append(outputs.collect()).unwrap();
@@ -115,17 +116,4 @@ fn what_would_make_a_record_too_large_is_rejected_and_the_partition_moves_on() {
     assert_eq!(rejects[0].stage, "track");
     assert!(rejects[0].reason.contains("message_bytes_max"), "{}", rejects[0].reason);
     assert_eq!(fleet.ended, 0, "nobody ended of it");
-}
-
-fn fingerprint(topic: Topic) -> u64 {
-    let name = match topic {
-        Topic::Facts => "fact",
-        Topic::Observations => "observation",
-        Topic::Findings => "finding",
-        Topic::Remedies => "remedy",
-        Topic::Context => "context",
-        Topic::Risks => "risk",
-        _ => "change",
-    };
-    tributary_model::codec::schemas().iter().find(|(known, _)| *known == name).unwrap().1.fingerprint
 }

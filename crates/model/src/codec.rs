@@ -2,12 +2,11 @@
 //! position ([`write`], [`read`]); parts of records by the names of their fields, with `serde_avro_fast`.
 //!
 //! Layout: `C3 01`, the 64-bit CRC (Rabin) fingerprint of the writer's schema in little-endian order, the Avro body.
-//! Decoding looks the writer's schema up by fingerprint; fields a reader does not know are skipped, fields a writer did
-//! not know take their serde default: so one version reads the other, both ways.
+//! A record of another release is read where its schema can be had ([`transcode`]): fields a reader does not know are skipped,
+//! fields a writer did not know take their serde default, so one version reads the other, both ways.
 
 use std::sync::LazyLock;
 
-use apache_avro::rabin::Rabin;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +22,12 @@ use crate::scan::ScanRun;
 use crate::versions::Versions;
 
 mod read;
+mod topics;
+mod transcode;
 mod write;
+
+pub use topics::{OfTopic, schema_of, with_record};
+pub use transcode::{WriterSchema, split, transcode, with_header};
 
 const MARKER: [u8; 2] = [0xC3, 0x01];
 const HEADER_BYTES: usize = 10;
@@ -34,6 +38,11 @@ pub enum CodecError {
     /// No single-object header.
     #[error("not an Avro single-object record: it does not start with C3 01")]
     NotAvro,
+    /// The id of a schema stands where the marker belongs, and nobody could say which schema that is.
+    #[error(
+        "schema id {0} of a schema registry: none is configured here (kafka.schema_registry.url), or it does not know the id"
+    )]
+    UnknownId(u32),
     /// The writer's schema is not one this build has.
     #[error("unknown schema fingerprint {0:016x} for {1}: written by a newer version, or to the wrong topic")]
     UnknownSchema(u64, &'static str),
@@ -55,11 +64,8 @@ impl RecordSchema {
     #[allow(clippy::expect_used)] // the texts are compiled in, and a test parses each
     fn parse(text: &'static str) -> Self {
         let schema = apache_avro::Schema::parse_str(text).expect("schemas/avro holds a valid schema");
-        let fingerprint = schema.fingerprint::<Rabin>();
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&fingerprint.bytes[..8]);
         let fast = text.parse().expect("schemas/avro holds a valid schema");
-        Self { text, fingerprint: u64::from_le_bytes(bytes), fast }
+        Self { text, fingerprint: transcode::fingerprint(&schema), fast }
     }
 }
 
@@ -103,12 +109,12 @@ pub trait AvroRecord: Serialize + DeserializeOwned {
 
 /// What follows the header, if that names this schema.
 fn body<'a>(bytes: &'a [u8], schema: &RecordSchema, name: &'static str) -> Result<&'a [u8], CodecError> {
-    let Some((header, body)) = bytes.split_at_checked(HEADER_BYTES).filter(|(header, _)| header[..2] == MARKER) else {
-        return Err(CodecError::NotAvro);
+    let Some((fingerprint, body)) = split(bytes) else {
+        return Err(match bytes {
+            [0, id @ ..] if id.len() >= 4 => CodecError::UnknownId(u32::from_be_bytes([id[0], id[1], id[2], id[3]])),
+            _ => CodecError::NotAvro,
+        });
     };
-    let mut fingerprint = [0; 8];
-    fingerprint.copy_from_slice(&header[2..]);
-    let fingerprint = u64::from_le_bytes(fingerprint);
     if fingerprint == schema.fingerprint { Ok(body) } else { Err(CodecError::UnknownSchema(fingerprint, name)) }
 }
 

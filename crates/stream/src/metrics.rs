@@ -66,3 +66,8 @@ pub(crate) fn broadcast_applied(records: usize, entities: usize) {
     counter!("tributary_broadcast_records_total").increment(records as u64);
     gauge!("tributary_broadcast_entities").set(entities as f64);
 }
+
+/// A schema registry was asked for the schema of an id: `found`, `unknown`, or `away`.
+pub(crate) fn registry_asked(outcome: &'static str) {
+    counter!("tributary_registry_questions_total", "outcome" => outcome).increment(1);
+}

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod operator;
 
 pub use operator::{
-    AclsArgs, ActivateArgs, MigrateArgs, ProbeArgs, RejectsArgs, RejectsCommand, ReplayArgs, TopicsCommand,
-    VersionsArgs, VersionsCommand,
+    AclsArgs, ActivateArgs, MigrateArgs, ProbeArgs, RejectsArgs, RejectsCommand, ReplayArgs, SchemasCommand,
+    TopicsCommand, VersionsArgs, VersionsCommand,
 };
 
 /// Many streams, one river of risk.
@@ -119,6 +119,12 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: TopicsCommand,
+    },
+    /// Schemas of the topics in a schema registry
+    Schemas {
+        /// What to do.
+        #[command(subcommand)]
+        command: SchemasCommand,
     },
     /// Which identity and which decision model are in force, and putting another model in force
     Versions {

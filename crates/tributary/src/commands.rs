@@ -11,6 +11,7 @@ pub mod migrate;
 pub mod publish;
 pub mod query;
 pub mod rejects;
+pub mod schemas;
 pub mod services;
 pub mod topics;
 pub mod up;

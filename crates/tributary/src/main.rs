@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, IntelCommand, RejectsCommand, TopicsCommand, VersionsCommand};
+use cli::{Cli, Command, IntelCommand, RejectsCommand, SchemasCommand, TopicsCommand, VersionsCommand};
 
 /// Exit code when a command could not tell or could not run.
 const COULD_NOT: u8 = 2;
@@ -87,6 +87,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Correlate(args) => commands::services::correlate(args.listen, &config),
         Command::Sink(args) => commands::services::sink(args.listen, &config),
         Command::Topics { command: TopicsCommand::Apply { dry_run } } => commands::topics::apply(*dry_run, &config),
+        Command::Schemas { command: SchemasCommand::Apply { dry_run } } => commands::schemas::apply(*dry_run, &config),
         Command::Topics { command: TopicsCommand::Acls(args) } => commands::acls::print(args, &config),
         Command::Completions { .. } => Ok(0),
         Command::EngineChild { .. } => {

@@ -4,16 +4,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
-use tributary_model::context::EntityContext;
-use tributary_model::fact::{EntityAssertions, Fact};
-use tributary_model::finding::{Finding, TrackedFinding};
-use tributary_model::observation::Observation;
-use tributary_model::profile::AssetProfile;
-use tributary_model::reject::Reject;
-use tributary_model::remedy::RemedyMember;
-use tributary_model::risk::{Change, Risk};
-use tributary_model::scan::ScanRun;
-use tributary_model::versions::Versions;
+use tributary_model::codec::{OfTopic, with_record};
 use tributary_model::{AvroRecord, Topic};
 use tributary_stream::Message;
 use tributary_stream::log::{Budget, Log, LogError, Start};
@@ -85,29 +76,19 @@ pub fn line(message: &Message) -> Value {
 }
 
 fn decode(topic: Topic, bytes: &[u8]) -> Value {
+    struct Decode<'a>(&'a [u8]);
+    impl OfTopic for Decode<'_> {
+        type Out = Value;
+        fn of<T: AvroRecord>(self) -> Value {
+            match T::decode(self.0) {
+                Ok(record) => serde_json::to_value(record).unwrap_or(Value::Null),
+                Err(error) => json!({"unreadable": error.to_string()}),
+            }
+        }
+    }
     match topic {
-        Topic::Facts => of::<Fact>(bytes),
-        Topic::Observations => of::<Observation>(bytes),
-        Topic::Assertions => of::<EntityAssertions>(bytes),
-        Topic::Context | Topic::Intel => of::<EntityContext>(bytes),
-        Topic::Versions => of::<Versions>(bytes),
-        Topic::Tracked => of::<TrackedFinding>(bytes),
-        Topic::Scans => of::<ScanRun>(bytes),
-        Topic::Findings => of::<Finding>(bytes),
-        Topic::Risks => of::<Risk>(bytes),
-        Topic::Changes => of::<Change>(bytes),
-        Topic::Remedies => of::<RemedyMember>(bytes),
-        Topic::Rejects => of::<Reject>(bytes),
-        Topic::Assets => of::<AssetProfile>(bytes),
         Topic::Tickets => serde_json::from_slice(bytes).unwrap_or(Value::Null),
         // Raw records may hold secrets: only their size is shown.
-        _ => json!({"bytes": bytes.len()}),
-    }
-}
-
-fn of<T: AvroRecord>(bytes: &[u8]) -> Value {
-    match T::decode(bytes) {
-        Ok(record) => serde_json::to_value(record).unwrap_or(Value::Null),
-        Err(error) => json!({"unreadable": error.to_string()}),
+        _ => with_record(topic, Decode(bytes)).unwrap_or_else(|| json!({"bytes": bytes.len()})),
     }
 }

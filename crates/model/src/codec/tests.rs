@@ -75,6 +75,60 @@ fn damage_is_an_error() {
     }
 }
 
+/// A release that lacks one of our fields and has one that we lack: its records are ours, with defaults.
+#[test]
+fn a_record_of_another_release_becomes_one_of_this() {
+    use crate::Topic;
+    #[derive(Serialize)]
+    struct Theirs {
+        mood: Vec<&'static str>,
+        identity: &'static str,
+        model: &'static str,
+        activated_at: i64,
+    }
+    let schema = |with_by: bool| {
+        let mut schema: serde_json::Value = serde_json::from_str(Versions::schema().text).unwrap();
+        let fields = schema["fields"].as_array_mut().unwrap();
+        fields.insert(
+            0,
+            serde_json::json!({"name": "mood", "type": {"type": "array", "items": "string"}, "default": []}),
+        );
+        fields.retain(|field| with_by || field["name"] != "activated_by");
+        schema.to_string()
+    };
+    Versions::schema().check_exchange(Versions::schema().text).unwrap();
+    Versions::schema().check_exchange(&schema(true)).unwrap();
+    let lost = Versions::schema().check_exchange(&schema(false)).unwrap_err();
+    assert!(lost.contains("activated_by") || lost.contains("default"), "no default tells what it was: {lost}");
+
+    let (text, theirs) =
+        (schema(false), Theirs { mood: vec!["good", "bad"], identity: "kv1", model: "tributary-1", activated_at: 7 });
+    let writer = WriterSchema::parse(&text).unwrap();
+    assert_ne!(writer.fingerprint, Versions::schema().fingerprint);
+    let fast: serde_avro_fast::Schema = text.parse().unwrap();
+    let mut config = serde_avro_fast::ser::SerializerConfig::new(&fast);
+    let body = serde_avro_fast::to_datum_vec(&theirs, &mut config).unwrap();
+    let ours = transcode(Topic::Versions, &writer, &body).unwrap().unwrap();
+    assert_eq!(Versions::decode(&ours).unwrap(), Versions { activated_at: 7, ..Versions::default() });
+    for cut in 0..body.len() {
+        assert!(transcode(Topic::Versions, &writer, &body[..cut]).unwrap().is_err(), "cut at {cut}");
+    }
+    assert!(transcode(Topic::Versions, &writer, &[&body[..], b"x"].concat()).unwrap().is_err(), "a byte too many");
+    assert!(transcode(Topic::Tickets, &writer, &body).is_none(), "JSON");
+    assert!(transcode(Topic::Risks, &writer, &body).unwrap().is_err(), "of another topic");
+}
+
+#[test]
+fn the_header_of_a_registry_is_no_rubbish() {
+    let bytes = [&[0][..], &77_u32.to_be_bytes(), b"body"].concat();
+    assert!(matches!(Risk::decode(&bytes), Err(CodecError::UnknownId(77))));
+    assert!(matches!(Risk::decode(&[0, 1, 2]), Err(CodecError::NotAvro)));
+    let record = Risk::default().encode().unwrap();
+    let (fingerprint, body) = split(&record).unwrap();
+    assert_eq!(with_header(fingerprint, body), record);
+    assert_eq!(split(&bytes), None);
+}
+
 /// An independent reader (the reference implementation) understands what we write.
 #[test]
 fn the_reference_implementation_reads_our_bytes() {

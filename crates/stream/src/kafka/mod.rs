@@ -24,11 +24,14 @@ mod assignment;
 mod client;
 mod ends;
 mod error;
+mod files;
+mod http;
 mod mark;
 mod names;
 mod reach;
 mod reader;
 mod record;
+mod registry;
 mod secret;
 mod security;
 mod settings;
@@ -39,6 +42,7 @@ mod voice;
 mod worker;
 
 pub use admin::{TopicSpec, configure_topics, create_topics, topic_states};
+pub use registry::{RegistrySettings, SchemaStep, plan_schemas, register_schemas};
 pub use secret::Secret;
 pub use security::{Mechanism, Protocol, SecuritySettings};
 pub use settings::{Delivery, KafkaSettings};
@@ -50,6 +54,7 @@ use ends::Ends;
 use error::{Right, here};
 use names::Names;
 use reader::KafkaReader;
+use registry::Framing;
 use voice::Voice;
 use worker::KafkaWorker;
 
@@ -76,6 +81,8 @@ pub(crate) struct Cluster {
     names: Names,
     ends: Ends,
     partitions: BTreeMap<Topic, u32>,
+    /// Where there is a schema registry.
+    framing: Option<Framing>,
 }
 
 impl KafkaLog {
@@ -97,7 +104,9 @@ impl KafkaLog {
                 missing.join(", ")
             )));
         }
-        let cluster = Arc::new(Cluster { settings, names, ends, partitions });
+        let registry = &settings.schema_registry;
+        let framing = registry.is_configured().then(|| Framing::new(registry, &names)).transpose()?;
+        let cluster = Arc::new(Cluster { settings, names, ends, partitions, framing });
         Ok(Self { cluster, appender: Arc::default(), askers: Arc::default() })
     }
 }

@@ -119,14 +119,19 @@ impl KafkaReader {
     /// Records that the client has, without waiting.
     fn take(&mut self, budget: Budget) -> Result<Vec<Message>, LogError> {
         let mut taken = Taken { budget, messages: Vec::new(), bytes: 0 };
-        self.take_unsplit(&mut taken)?;
+        if !self.take_unsplit(&mut taken)? {
+            return Ok(taken.messages);
+        }
         let count = self.places.len();
         for step in 0..count {
             let at = (self.turn + step) % count;
             while !taken.is_full()
                 && let Some(polled) = self.queues[at].poll(Duration::ZERO)
             {
-                accept(&self.cluster, &mut self.places[at], polled, &mut taken)?;
+                let accepted = accept(&self.cluster, &mut self.places[at], polled, &mut taken);
+                if !self.is_taken(at, accepted, &taken)? {
+                    return Ok(taken.messages);
+                }
             }
             if taken.is_full() {
                 self.turn = (at + 1) % count;
@@ -136,8 +141,24 @@ impl KafkaReader {
         Ok(taken.messages)
     }
 
-    /// What arrived between the assignment and the splitting of the queues, and what the client has to say.
-    fn take_unsplit(&mut self, taken: &mut Taken) -> Result<(), LogError> {
+    /// Whether a record was taken. One that cannot be, because a schema registry is away, comes again: the records before it are
+    /// given first, and then the reason.
+    fn is_taken(&self, at: usize, accepted: Result<(), LogError>, taken: &Taken) -> Result<bool, LogError> {
+        let Err(error) = accepted else { return Ok(true) };
+        if matches!(error, LogError::Retry { .. }) {
+            let key = self.places[at].key();
+            self.barrier(|place| place.key() == key)
+                .map_err(|failed| LogError::fatal(format!("{error}; and its place cannot be kept: {failed}")))?;
+            if !taken.messages.is_empty() {
+                return Ok(false);
+            }
+        }
+        Err(error)
+    }
+
+    /// What arrived between the assignment and the splitting of the queues, and what the client has to say; answers whether to go
+    /// on.
+    fn take_unsplit(&mut self, taken: &mut Taken) -> Result<bool, LogError> {
         while !taken.is_full()
             && let Some(polled) = self.consumer.poll(Duration::ZERO)
         {
@@ -145,10 +166,12 @@ impl KafkaReader {
                 Ok(record) => {
                     let topic = self.cluster.names.parse(record.topic());
                     let key = (topic, record.partition() as u32);
-                    if let Some(place) =
-                        self.places.iter_mut().find(|place| (Some(place.topic), place.partition) == key)
-                    {
-                        accept(&self.cluster, place, Ok(record), taken)?;
+                    let is_its = |place: &Place| (Some(place.topic), place.partition) == key;
+                    if let Some(at) = self.places.iter().position(is_its) {
+                        let accepted = accept(&self.cluster, &mut self.places[at], Ok(record), taken);
+                        if !self.is_taken(at, accepted, taken)? {
+                            return Ok(false);
+                        }
                     }
                 }
                 // Of which topic it does not say, and it does not say it twice: raise the barrier again.
@@ -164,7 +187,7 @@ impl KafkaReader {
                 Err(error) => refuse(error)?,
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Throws away what was fetched for these places: the next report of their end is news.
@@ -277,7 +300,7 @@ fn accept(
 ) -> Result<(), LogError> {
     match polled {
         Ok(message) => {
-            let message = record::read(place.topic, &message);
+            let message = record::read(cluster, place.topic, &message)?;
             place.next = message.offset + 1;
             place.ended = false;
             taken.bytes += record::weight(&message);

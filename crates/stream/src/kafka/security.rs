@@ -11,6 +11,7 @@ use rdkafka::ClientConfig;
 use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
+use super::{files, http};
 use crate::log::LogError;
 
 /// Security towards the brokers.
@@ -192,9 +193,8 @@ impl SecuritySettings {
                 return Err("security.token_url needs security.client_id".to_owned());
             }
             self.one_of("client_secret", "client_secret_file", "security.token_url")?;
-            let plain = self.token_url.strip_prefix("http://");
-            if let Some(rest) = plain.filter(|rest| !is_loopback(rest.split('/').next().unwrap_or_default())) {
-                let host = rest.split('/').next().unwrap_or_default();
+            let plain = http::unencrypted_host(&self.token_url);
+            if let Some(host) = plain.filter(|host| !is_loopback(host)) {
                 return Err(format!(
                     "security.token_url would send the client's secret to {host} unencrypted: use https"
                 ));
@@ -287,7 +287,7 @@ impl SecuritySettings {
         if let Some(mechanism) = self.mechanism {
             config.set("sasl.mechanism", mechanism.name());
             if mechanism != Mechanism::Oauthbearer {
-                let password = secret("password", &self.password, &self.password_file)?;
+                let password = files::secret("kafka.security.password", &self.password, &self.password_file)?;
                 config.set("sasl.username", &self.username).set("sasl.password", password.reveal());
             }
         }
@@ -306,7 +306,7 @@ impl SecuritySettings {
         ];
         for (name, setting, file) in files {
             if self.is_set(setting) {
-                pem(setting, file)?;
+                files::pem(&format!("kafka.security.{setting}"), file)?;
                 config.set(name, file.display().to_string());
             }
         }
@@ -325,51 +325,12 @@ const PASSWORD_SETTINGS: [&str; 3] = ["username", "password", "password_file"];
 const TOKEN_SETTINGS: [&str; 6] =
     ["token_file", "token_url", "client_id", "client_secret", "client_secret_file", "scope"];
 
-/// Files of secrets and certificates are at most so large, bytes: a bundle of all public authorities has 200 KiB.
-const FILE_BYTES_MAX: u64 = 1 << 20;
-
 /// Whether a broker, `host:port`, is on this machine.
 pub(super) fn is_loopback(broker: &str) -> bool {
     let address = broker.rsplit_once("://").map_or(broker, |(_, address)| address);
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn read(setting: &str, file: &Path) -> Result<String, LogError> {
-    let failed = |why: &str| LogError::fatal(format!("kafka.security.{setting} = {}: {why}", file.display()));
-    let size = std::fs::metadata(file).map_err(|error| failed(&error.to_string()))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(failed("it is larger than 1 MiB"));
-    }
-    std::fs::read_to_string(file).map_err(|error| failed(&error.to_string()))
-}
-
-/// The secret, or what its file holds; the line's end in a file is not part of it.
-pub(super) fn secret(setting: &str, given: &Secret, file: &Path) -> Result<Secret, LogError> {
-    if file == Path::new("") {
-        return Ok(given.clone());
-    }
-    let setting = format!("{setting}_file");
-    let text = read(&setting, file)?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() || text.contains(['\n', '\0']) {
-        return Err(LogError::fatal(format!("kafka.security.{setting} = {}: it is not one line", file.display())));
-    }
-    Ok(Secret::from(text.to_owned()))
-}
-
-/// A token from its file.
-pub(super) fn token(file: &Path) -> Result<Secret, LogError> {
-    secret("token", &Secret::default(), file)
-}
-
-fn pem(setting: &str, file: &Path) -> Result<(), LogError> {
-    if read(setting, file)?.contains("-----BEGIN ") {
-        return Ok(());
-    }
-    Err(LogError::fatal(format!("kafka.security.{setting} = {}: it is not PEM", file.display())))
 }
 
 #[cfg(test)]

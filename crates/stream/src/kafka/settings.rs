@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::registry::RegistrySettings;
 use super::security::SecuritySettings;
 
 /// How to reach Kafka, and who this process is there.
@@ -34,6 +35,8 @@ pub struct KafkaSettings {
     pub message_bytes_max: u32,
     /// TLS and SASL.
     pub security: SecuritySettings,
+    /// Where schemas are registered, if anywhere.
+    pub schema_registry: RegistrySettings,
 }
 
 /// How outputs and positions belong together.
@@ -62,6 +65,7 @@ impl Default for KafkaSettings {
             delivery: Delivery::default(),
             message_bytes_max: 1_048_576,
             security: SecuritySettings::default(),
+            schema_registry: RegistrySettings::default(),
         }
     }
 }
@@ -101,7 +105,13 @@ impl KafkaSettings {
         if !(1_024..=1_000_000_000).contains(&self.message_bytes_max) {
             return Err(format!("message_bytes_max = {}: choose 1024 to 1000000000", self.message_bytes_max));
         }
+        self.check_registry()?;
         self.security.check(&self.brokers)
+    }
+
+    /// What is wrong with the settings of the schema registry.
+    pub fn check_registry(&self) -> Result<(), String> {
+        self.schema_registry.check()
     }
 }
 

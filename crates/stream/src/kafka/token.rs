@@ -9,13 +9,14 @@ use std::error::Error;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::client::OAuthToken;
 use serde::Deserialize;
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::RootCerts;
 
 use super::secret::Secret;
-use super::security::{self, SecuritySettings};
+use super::security::SecuritySettings;
+use super::{files, http};
 use crate::clock::{Clock, SystemClock};
 
 /// How long an authorization server may take. 10 s: a worker waits meanwhile, and its session must not end.
@@ -48,7 +49,7 @@ struct Refusal {
 /// A token as configured, now.
 pub(super) fn obtain(settings: &SecuritySettings) -> Result<OAuthToken, Box<dyn Error>> {
     if settings.token_url.is_empty() {
-        let token = security::token(&settings.token_file)?;
+        let token = files::secret("kafka.security.token", &Secret::default(), &settings.token_file)?;
         let claims = claims(token.reveal())
             .ok_or("kafka.security.token_file does not hold a JSON Web Token: nothing says how long it is valid")?;
         let lifetime_ms = millis(claims.exp.ok_or("the token in kafka.security.token_file has no claim exp")?);
@@ -73,17 +74,9 @@ fn finish(token: &str, subject: Option<String>, lifetime_ms: i64) -> Result<OAut
 }
 
 fn fetch(settings: &SecuritySettings) -> Result<Answer, Box<dyn Error>> {
-    let secret = security::secret("client_secret", &settings.client_secret, &settings.client_secret_file)?;
+    let secret = files::secret("kafka.security.client_secret", &settings.client_secret, &settings.client_secret_file)?;
     // Authorities of the system: an authorization server is rarely certified by whoever certifies the brokers.
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        // A redirect would carry the secret elsewhere.
-        .max_redirects(0)
-        .tls_config(tls)
-        .build()
-        .into();
+    let agent = http::agent(PATIENCE, RootCerts::PlatformVerifier);
     let mut form = vec![("grant_type", "client_credentials")];
     if !settings.scope.is_empty() {
         form.push(("scope", &settings.scope));
@@ -115,7 +108,7 @@ fn fetch(settings: &SecuritySettings) -> Result<Answer, Box<dyn Error>> {
 /// The client's credentials; each part is encoded as in a form first (RFC 6749, section 2.3.1).
 fn basic(id: &str, secret: &Secret) -> String {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(id), encode(secret.reveal()))))
+    http::basic(&encode(id), &encode(secret.reveal()))
 }
 
 /// What the token says about itself, unverified: that is for the brokers.
@@ -130,6 +123,8 @@ fn millis(seconds: f64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     fn jwt(payload: &str) -> String {

@@ -54,6 +54,9 @@ pub(super) struct Offsets<'a> {
 impl Transactor {
     /// Fences the previous owner of the id and aborts what it left open.
     pub(super) fn new(cluster: &Arc<Cluster>, transactional_id: &str) -> Result<Self, LogError> {
+        if let Some(framing) = &cluster.framing {
+            framing.prepare(cluster.partitions.keys().copied())?;
+        }
         let config = client::producer(&cluster.settings, transactional_id)?;
         let deliveries = Deliveries::new(Voice::new(&cluster.settings));
         let producer: BaseProducer<Deliveries> =
@@ -165,7 +168,11 @@ impl Transactor {
         let mut record = BaseRecord::with_opaque_to(&topic, place(output.topic, partition))
             .partition(partition as i32)
             .key(output.key.as_ref());
-        record.payload = output.value.as_deref();
+        let mut framed = Vec::new();
+        record.payload = match (&output.value, &self.cluster.framing) {
+            (Some(value), Some(framing)) => Some(framing.frame(output.topic, value, &mut framed)),
+            (value, _) => value.as_deref(),
+        };
         if !output.headers.is_empty() {
             record.headers = Some(headers(&output.headers));
         }

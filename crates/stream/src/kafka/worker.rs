@@ -288,7 +288,9 @@ impl KafkaWorker {
                     let partition = record.partition() as u32;
                     let topic = self.cluster.names.parse(record.topic());
                     if let Some(topic) = topic.filter(|_| self.owned.get(&partition).copied().unwrap_or(false)) {
-                        let message = record::read(topic, &record);
+                        // What was taken comes again with it.
+                        let message = record::read(&self.cluster, topic, &record);
+                        let message = message.inspect_err(|_| self.is_rewinding = true)?;
                         bytes += record::weight(&message);
                         messages.push(message);
                     }

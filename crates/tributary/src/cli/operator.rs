@@ -133,6 +133,20 @@ pub enum TopicsCommand {
     Acls(AclsArgs),
 }
 
+/// Subcommands of `schemas`.
+#[derive(Debug, Subcommand)]
+pub enum SchemasCommand {
+    /// Register what is missing; refuse what would keep two releases from reading each other; idempotent
+    #[command(
+        after_help = "Examples:\n  export TRIBUTARY__KAFKA__SCHEMA_REGISTRY__URL=https://registry:8081\n  tributary schemas apply --dry-run\n  tributary --config tributary.toml schemas apply\n\nA topic's schema is registered as <prefix><topic>-value. Run it before the services of a new release. Exits 1 when one is\nrefused; nothing is registered then."
+    )]
+    Apply {
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
 /// Options of `topics acls`: who runs what.
 #[derive(Debug, Args)]
 pub struct AclsArgs {

@@ -108,7 +108,10 @@ fn files_are_read_and_what_is_wrong_with_them_is_named() {
     std::fs::write(path("password"), "hunter2\r\n").unwrap();
     std::fs::write(path("two lines"), "hunter2\nhunter3\n").unwrap();
     std::fs::write(path("key"), "hunter2").unwrap();
-    assert_eq!(secret("password", &Secret::default(), &path("password")).unwrap().reveal(), "hunter2");
+    assert_eq!(
+        files::secret("kafka.security.password", &Secret::default(), &path("password")).unwrap().reveal(),
+        "hunter2"
+    );
     let failed = |settings: SecuritySettings| settings.apply(&mut ClientConfig::new()).unwrap_err().to_string();
     let with_password = |file: PathBuf| SecuritySettings {
         mechanism: Some(Mechanism::Plain),
