@@ -20,7 +20,7 @@ use tributary_stream::{KafkaLog, KafkaSettings};
 use crate::client::Client;
 use crate::pipeline::{PHASE_MAX, Pipeline};
 use crate::print::say;
-use crate::process::child_of;
+use crate::process::{child_of, thread_seconds};
 
 /// Groups in the order of the flow, and what they read.
 const GROUPS: [(&str, &[Topic]); 7] = [
@@ -99,6 +99,11 @@ impl Cluster {
         let loading = metrics.lines().filter_map(|line| line.strip_prefix("tributary_stage_load_seconds_sum"));
         let longest = loading.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).fold(0.0, f64::max);
         Ok((ready, longest))
+    }
+
+    /// Processor seconds of the broker's just-in-time compiler so far.
+    pub fn broker_compiler_seconds(&self) -> f64 {
+        child_of(self.broker.0.id(), "kafka.Kafka").map_or(0.0, |pid| thread_seconds(pid, "CompilerThre"))
     }
 
     fn behind(&self) -> anyhow::Result<u64> {

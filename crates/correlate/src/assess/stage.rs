@@ -111,7 +111,8 @@ impl Assess {
         let place = Place::from(&finding);
         let (cell, class) = (place.cell(), place.class());
         let arriving = Arriving {
-            component: stays(finding.end).then(|| self.cells.component(&finding.component)),
+            component: stays(finding.end).then(|| self.cells.shared(&finding.component)),
+            asset: self.cells.shared(&finding.tracked.asset),
             key: cells::member_key(&finding.component, finding.tracked.finding),
             cell,
             class,
@@ -139,7 +140,8 @@ impl Assess {
             finding.tracked.finding.parse().map_err(|error: IdParseError| malformed(error.to_string()))?;
         let place = Place::from(&finding);
         let arriving = Arriving {
-            component: stays(finding.end).then(|| self.cells.component(finding.component)),
+            component: stays(finding.end).then(|| self.cells.shared(finding.component)),
+            asset: self.cells.shared(finding.tracked.asset),
             key: cells::member_key(finding.component, id),
             cell: place.cell(),
             class: place.class(),
@@ -152,7 +154,7 @@ impl Assess {
 
     /// Puts a finding where it belongs; answers the cells that it changed.
     fn arrive(&mut self, arriving: Arriving, value: &[u8], finding: Option<Box<Finding>>) -> Vec<CellId> {
-        let Arriving { component, key, cell, class, id, end } = arriving;
+        let Arriving { component, asset, key, cell, class, id, end } = arriving;
         let old = self.cells.home(&key);
         let is_known = old == Some(cell) && !self.incoming.contains_key(&cell) && self.cells.holds(&cell, id, value);
         if is_known {
@@ -167,7 +169,7 @@ impl Assess {
         if let Some(component) = component {
             let incoming = self.incoming.entry(cell).or_default();
             incoming.of = Some((component, class));
-            incoming.members.insert(id, Some(Arrival { record: Arc::from(value), finding, risk }));
+            incoming.members.insert(id, Some(Arrival { asset, record: Arc::from(value), finding, risk }));
             changed.push(cell);
         }
         self.cells.place(key, (end == FindingEnd::None).then_some(cell));
@@ -252,6 +254,7 @@ fn stays(end: FindingEnd) -> bool {
 struct Arriving {
     /// `None` if it only leaves.
     component: Option<Arc<str>>,
+    asset: Arc<str>,
     key: cells::MemberKey,
     cell: CellId,
     class: FindingClass,

@@ -306,6 +306,8 @@ struct Tally {
     /// The first topic that access rules do not let this producer write to.
     denied: Option<String>,
     ends: BTreeMap<usize, u64>,
+    /// Whoever waits, waits until so many are under way.
+    awaited: usize,
 }
 
 impl Deliveries {
@@ -350,6 +352,7 @@ impl Deliveries {
     /// Waits until every record has reported, whatever it says: a late report must not count in the next transaction.
     fn settle(&self, deadline: Instant) {
         let mut tally = self.lock();
+        tally.awaited = 0;
         while tally.outstanding > 0 && Instant::now() < deadline {
             let step = Duration::from_millis(100);
             tally = self.changed.wait_timeout(tally, step).unwrap_or_else(PoisonError::into_inner).0;
@@ -359,6 +362,7 @@ impl Deliveries {
     /// Waits until at most so many records are under way.
     fn wait(&self, deadline: Instant, at_most: usize) -> Result<(), Failure> {
         let mut tally = self.lock();
+        tally.awaited = at_most;
         loop {
             if let Some(reason) = &tally.failed {
                 return Err(Failure::Undone(format!("a record was not delivered: {reason}")));
@@ -424,7 +428,11 @@ impl ProducerContext for Deliveries {
                 tally.failed.get_or_insert_with(|| error.to_string());
             }
         }
+        // Not for every record: whoever waits for thirty thousand of them would wake as often.
+        let is_news = tally.failed.is_some() || tally.outstanding <= tally.awaited;
         drop(tally);
-        self.changed.notify_all();
+        if is_news {
+            self.changed.notify_all();
+        }
     }
 }

@@ -44,9 +44,16 @@ const UNSENT_MAX: Duration = Duration::from_secs(60);
 /// log or a passing error, too, and what lies behind that would wait for [`LOOK`], because the client rings only when its queue was empty.
 const LAST_LOOK: Duration = Duration::from_millis(1);
 
-/// Who is busy begins a transaction at most so often; who was idle does not wait. 100 ms: a transaction costs the cluster markers in every
-/// partition that it touched, and every reader a look at them, whatever its size; more would be seen in latency.
-const GATHER: Duration = Duration::from_millis(100);
+/// Who is busy lets records gather for so long before the next transaction; who was idle does not wait. 100 ms: a transaction costs
+/// the cluster markers in every partition that it touched, and every reader a look at them, whatever its size; more would be seen in latency.
+const GATHER_MIN: Duration = Duration::from_millis(100);
+/// Where a transaction takes long, the cluster is busy, and fewer and larger ones are what relieves it: of what several reports
+/// say about one thing in that time, each stage makes one record instead of several. So who is busy lets gather for as long as
+/// the last transaction took, times [`GATHER_SHARE`], but never for longer than this. 400 ms: four stages, ingest and the sink
+/// one after the other must stay below the three seconds from a report to its rows.
+const GATHER_MAX: Duration = Duration::from_millis(400);
+/// See [`GATHER_MAX`]. Three: transactions are a quarter of the time at most.
+const GATHER_SHARE: u32 = 3;
 
 /// A worker's handle.
 pub(super) struct KafkaWorker {
@@ -73,6 +80,8 @@ pub(super) struct KafkaWorker {
     ends_seen: Instant,
     /// When outputs were last committed.
     committed_at: Option<Instant>,
+    /// How long records gather after that.
+    gather: Duration,
     /// Going back failed: nothing is read before it is done.
     is_rewinding: bool,
     /// Since when the client cannot be sent to positions.
@@ -128,6 +137,7 @@ impl KafkaWorker {
             held: BTreeSet::new(),
             ends_seen: Instant::now(),
             committed_at: None,
+            gather: GATHER_MIN,
             is_rewinding: false,
             unsent: None,
             sequence: 0,
@@ -301,7 +311,8 @@ impl KafkaWorker {
                 }
                 Some(Err(error)) => refuse(error)?,
                 None => {
-                    let gathering = GATHER.saturating_sub(self.committed_at.map_or(GATHER, |at| at.elapsed()));
+                    let gathering =
+                        self.gather.saturating_sub(self.committed_at.map_or(self.gather, |at| at.elapsed()));
                     let left = wait.saturating_sub(begun.elapsed());
                     let left = if messages.is_empty() { left } else { left.min(gathering) };
                     if left.is_zero() || rung {
@@ -316,11 +327,12 @@ impl KafkaWorker {
         }
     }
 
-    fn have_committed(&mut self, written: Standing, outputs: &[Output]) {
+    fn have_committed(&mut self, written: Standing, outputs: &[Output], begun: Instant) {
         self.standing.extend(written);
         self.ends_seen = Instant::now();
         if !outputs.is_empty() {
             self.committed_at = Some(self.ends_seen);
+            self.gather = (begun.elapsed() * GATHER_SHARE).clamp(GATHER_MIN, GATHER_MAX);
         }
     }
 
@@ -390,6 +402,7 @@ impl Worker for KafkaWorker {
         if let Some(refusal) = outputs.iter().find_map(|output| self.transactor.refusal(output)) {
             return Err(LogError::fatal(refusal));
         }
+        let begun = Instant::now();
         self.sequence += 1;
         let mut written = Standing::new();
         for Checkpoint { position, note } in &checkpoints {
@@ -401,13 +414,13 @@ impl Worker for KafkaWorker {
             self.transactor.deliver(&outputs)?;
             // Refused by the group when this worker's partitions have moved.
             self.consumer.commit(&list, CommitMode::Sync).map_err(undone("positions were not committed"))?;
-            self.have_committed(written, &outputs);
+            self.have_committed(written, &outputs, begun);
             return Ok(());
         }
         // Fetched for every transaction: it says which generation of the group this worker still belongs to.
         let member = self.consumer.group_metadata().ok_or_else(|| LogError::abort("not a member of the group"))?;
         self.transactor.transact(&outputs, Some(&Offsets { list, member, group: &self.group }))?;
-        self.have_committed(written, &outputs);
+        self.have_committed(written, &outputs, begun);
         Ok(())
     }
 

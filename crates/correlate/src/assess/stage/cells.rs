@@ -26,6 +26,9 @@ pub(super) struct Member {
     pub(super) finding: FindingId,
     /// The risk it was last given to; none before the first settle.
     pub(super) risk: Option<RiskId>,
+    /// The asset it is on. Kept beside the record, because what surrounds a component is asked for by its assets whenever
+    /// something around it changes, and reading every record for that was most of what ASSESS did under load.
+    pub(super) asset: Arc<str>,
     /// The record, encoded.
     pub(super) record: Arc<[u8]>,
 }
@@ -44,6 +47,8 @@ pub(super) struct Cell {
 /// A record on its way into a cell.
 #[derive(Debug, Clone)]
 pub(super) struct Arrival {
+    /// The asset that the finding is on.
+    pub(super) asset: Arc<str>,
     /// The record, encoded.
     pub(super) record: Arc<[u8]>,
     /// The same, decoded, where the next settle will want it.
@@ -78,12 +83,18 @@ pub(super) struct Cells {
     /// Cells by component. May name a cell that is empty or was rolled back: those are harmless, and dropped at commit.
     by_component: BTreeMap<Arc<str>, BTreeSet<CellId>>,
     emptied: Vec<(Arc<str>, CellId)>,
+    /// Names of components and assets, each once.
     names: HashMap<Arc<str>, (), foldhash::fast::FixedState>,
+    /// So many names were in use when they were last looked through.
+    names_used: usize,
 }
 
+/// Names that nobody uses any more are dropped when there are twice as many as last time, and so many at least.
+const NAMES_MIN: usize = 1_024;
+
 impl Cells {
-    /// The shared name of a component.
-    pub(super) fn component(&mut self, name: &str) -> Arc<str> {
+    /// The shared name of a component or an asset.
+    pub(super) fn shared(&mut self, name: &str) -> Arc<str> {
         if let Some((shared, ())) = self.names.get_key_value(name) {
             return Arc::clone(shared);
         }
@@ -123,6 +134,21 @@ impl Cells {
         self.by_component.get(component).into_iter().flatten().copied().collect()
     }
 
+    /// The assets that the findings of a component are on.
+    pub(super) fn assets_of(&self, component: &str) -> BTreeSet<Arc<str>> {
+        let mut assets = BTreeSet::new();
+        let cells = self.by_component.get(component).into_iter().flatten().filter_map(|id| self.by_id.get(id));
+        let mut last = None;
+        for asset in cells.flat_map(|cell| cell.members.iter()).map(|member| &member.asset) {
+            // One asset has many findings, mostly side by side.
+            if !last.is_some_and(|last| Arc::ptr_eq(last, asset)) {
+                assets.insert(Arc::clone(asset));
+                last = Some(asset);
+            }
+        }
+        assets
+    }
+
     /// Every component, ascending.
     pub(super) fn components(&self) -> Vec<Arc<str>> {
         self.by_component.keys().cloned().collect()
@@ -137,9 +163,9 @@ impl Cells {
         let mut merged = Merged::default();
         for (finding, arrival) in incoming.members {
             let known = members.get(&finding).and_then(|member| member.risk);
-            if let Some(Arrival { record, finding: decoded, risk }) = arrival {
+            if let Some(Arrival { asset, record, finding: decoded, risk }) = arrival {
                 merged.fresh.extend(decoded.map(|decoded| (finding, decoded)));
-                members.insert(finding, Member { finding, risk: known.or(risk), record });
+                members.insert(finding, Member { finding, risk: known.or(risk), asset, record });
             } else {
                 merged.vacated.extend(known);
                 members.remove(&finding);
@@ -208,10 +234,13 @@ impl Cells {
                 cells.remove(&id);
                 if cells.is_empty() {
                     self.by_component.remove(&component);
-                    self.names.remove(&component);
                     left.push(component);
                 }
             }
+        }
+        if self.names.len() >= NAMES_MIN.max(2 * self.names_used) {
+            self.names.retain(|name, ()| Arc::strong_count(name) > 1);
+            self.names_used = self.names.len();
         }
         left
     }

@@ -86,21 +86,24 @@ impl Assess {
 
     fn settle_components(&mut self, step: &mut Step, now: Millis) {
         for component in self.dirty_components.take() {
-            let cells = self.cells.of_component(&component);
-            let mut assets = BTreeSet::new();
-            for cell in &cells {
-                assets.extend(assets_of(&decoded(&self.cells.get(cell).members, &mut BTreeMap::new())));
-            }
+            let assets = self.cells.assets_of(&component);
+            debug_assert_eq!(assets, self.assets_in_records(&component), "what is kept beside the records");
             if assets.is_empty() {
                 self.around.remove(&component);
                 self.component_reads.set(&component, Vec::new());
             } else if self.read_surroundings(&component, &assets) {
-                for cell in cells {
+                for cell in self.cells.of_component(&component) {
                     step.dirty.insert(cell);
                     self.causes.entry(cell).or_insert_with(|| broadcast_cause("component", now));
                 }
             }
         }
+    }
+
+    /// What [`super::cells::Cells::assets_of`] saves the reading of.
+    fn assets_in_records(&self, component: &str) -> BTreeSet<Arc<str>> {
+        let cells = self.cells.of_component(component).into_iter().map(|cell| self.cells.get(&cell).members);
+        cells.flat_map(|members| assets_of(&decoded(&members, &mut BTreeMap::new()))).collect()
     }
 
     /// Reads what is around a component; whether it differs from before.
