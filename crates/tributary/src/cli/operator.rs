@@ -138,7 +138,7 @@ pub enum TopicsCommand {
 pub enum SchemasCommand {
     /// Register what is missing; refuse what would keep two releases from reading each other; idempotent
     #[command(
-        after_help = "Examples:\n  export TRIBUTARY__KAFKA__SCHEMA_REGISTRY__URL=https://registry:8081\n  tributary schemas apply --dry-run\n  tributary --config tributary.toml schemas apply\n\nA topic's schema is registered as <prefix><topic>-value. Run it before the services of a new release. Exits 1 when one is\nrefused; nothing is registered then."
+        after_help = "Examples:\n  export TRIBUTARY__KAFKA__SCHEMA_REGISTRY__URL=https://registry:8081\n  tributary schemas apply --dry-run\n  tributary --config tributary.toml schemas apply\n\nA topic's schema is registered as <prefix><topic>-value. Run it before the services of a new release.\nExits 1 when one is refused; nothing is registered then."
     )]
     Apply {
         /// Only say what would be done.
