@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tributary_model::codec::{schema_of, split};
+use tributary_model::codec::{schema_of, split, with_header};
 use tributary_model::context::EntityContext;
 use tributary_model::fact::{Attribute, Fact};
 use tributary_model::reject::Origin;
+use tributary_model::topic::partition_of;
 use tributary_model::{AvroRecord, Topic};
 use tributary_stream::log::{Budget, Log, LogError, Start};
-use tributary_stream::{KafkaLog, Output as Record};
+use tributary_stream::{KafkaLog, Output as Record, Position};
 
 use crate::broker;
 use crate::check::{latest, read, rejects, risks_are, rows_are_records};
@@ -247,7 +248,8 @@ fn ids_that_nobody_knows_are_rejected_and_later_releases_are_read() {
     let plain = KafkaLog::connect(broker::settings(fleet.prefix(), "plain"), &Topic::ALL).unwrap();
     let producer = plain.producer().unwrap();
     let of_later = |entity: &str| [&fact(entity)[..], &[8], b"good"].concat();
-    let mut records = Vec::new();
+    // Rubbish that begins like an id, of which no registry says what it makes of it.
+    let mut records = vec![framed(Topic::Facts, "repo:host/r0", u32::MAX, b"not avro")];
     for n in 0..4 {
         let entity = format!("repo:host/r{n}");
         records.push(framed(Topic::Facts, &entity, 7_777, b"body"));
@@ -262,22 +264,12 @@ fn ids_that_nobody_knows_are_rejected_and_later_releases_are_read() {
     }
     let rejects = rejects(&log);
     let of = |what: &str| rejects.iter().filter(|reject| reject.reason.contains(what)).count();
-    assert_eq!((rejects.len(), of("schema id 7777"), of("unknown schema fingerprint")), (8, 4, 4), "{rejects:?}");
+    let counts = (rejects.len(), of("schema id 7777"), of("unknown schema fingerprint"), of("schema id 4294967295"));
+    assert_eq!(counts, (9, 4, 4, 1), "{rejects:?}");
 
-    // What a later release has registered must stay readable for this one.
-    let refused = apply(&fleet, &[]);
-    assert!(refused.status.success(), "the same schemas are still registered: {refused:?}");
-    let strange = format!("{}risks-value", fleet.prefix());
-    let mut fresh = Fleet::new(None);
-    fresh.settings.push((REGISTRY, gate.url.clone()));
-    let strange = strange.replace(fleet.prefix(), fresh.prefix());
-    registry
-        .register(&strange, &json!({"type": "record", "name": "Risk", "fields": [{"name": "mood", "type": "string"}]}));
-    let refused = apply(&fresh, &[]);
-    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(text(&refused.stdout).contains(&format!("refused {strange}, version 1: ")), "{refused:?}");
-    assert!(text(&refused.stdout).ends_with("nothing was done\n"), "{refused:?}");
-    assert!(text(&apply(&fresh, &["--dry-run"]).stdout).contains("would register"), "nothing was registered");
+    let again = apply(&fleet, &[]);
+    assert!(again.status.success(), "the same schemas are still registered: {again:?}");
+    what_this_build_could_not_read_is_refused(&registry, &gate);
 
     // The registry goes away: what is known goes on, what is new waits, and nothing is lost.
     gate.set(false);
@@ -286,14 +278,23 @@ fn ids_that_nobody_knows_are_rejected_and_later_releases_are_read() {
     producer.append(vec![framed(Topic::Facts, "repo:host/known", later, &of_later("repo:host/known"))]).unwrap();
     fleet.wait_done(&log);
     assert!(has_context(&log, "repo:host/known"));
+    // Before it in the same partition, one that needs no registry.
+    let partition = |key: &str| partition_of(key, plain.partitions(Topic::Facts));
+    let before =
+        (0..1_000).map(|n| format!("repo:host/before{n}")).find(|key| partition(key) == partition("repo:host/new"));
+    let before = before.unwrap();
+    let schema = schema_of(Topic::Facts).unwrap();
+    let value = Some(Bytes::from(with_header(schema.fingerprint, &fact(&before))));
+    let unframed = Record { value, ..framed(Topic::Facts, &before, 0, b"") };
+    let placed = producer.append(vec![unframed]).unwrap();
     let waiting = framed(Topic::Facts, "repo:host/new", newer, &of_later("repo:host/new"));
     producer.append(vec![waiting]).unwrap();
     pass(Duration::from_secs(4));
     assert!(!has_context(&log, "repo:host/new"), "it cannot be read yet");
-    a_reader_waits_too(&fleet, &gate, "repo:host/new");
+    a_reader_waits_too(&fleet, &gate, Position { next: placed[0].next - 1, ..placed[0] }, &before);
     wait_until("the registry is back", || has_context(&log, "repo:host/new"));
     fleet.wait_done(&log);
-    assert_eq!(crate::check::rejects(&log).len(), 8, "no more than before");
+    assert_eq!(crate::check::rejects(&log).len(), 9, "no more than before");
     assert_eq!(fleet.ended, 0, "nobody ended by itself");
 
     gate.set(false);
@@ -303,34 +304,49 @@ fn ids_that_nobody_knows_are_rejected_and_later_releases_are_read() {
     assert!(!late.status.success() && why.contains("schema_registry.url") && why.contains("does not answer"), "{why}");
 }
 
-/// Gives what comes before the record that cannot be read, then says why it does not go on; and goes on when it can. Opens the gate.
-fn a_reader_waits_too(fleet: &Fleet, gate: &Gate, last: &str) {
+/// Another release has registered what must not be followed.
+fn what_this_build_could_not_read_is_refused(registry: &Registry, gate: &Gate) {
+    let mut fresh = Fleet::new(None);
+    fresh.settings.push((REGISTRY, gate.url.clone()));
+    let strange = format!("{}risks-value", fresh.prefix());
+    registry
+        .register(&strange, &json!({"type": "record", "name": "Risk", "fields": [{"name": "mood", "type": "string"}]}));
+    let refused = apply(&fresh, &[]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(text(&refused.stdout).contains(&format!("refused {strange}, version 1: ")), "{refused:?}");
+    assert!(text(&refused.stdout).ends_with("nothing was done\n"), "{refused:?}");
+    assert!(text(&apply(&fresh, &["--dry-run"]).stdout).contains("would register"), "nothing was registered");
+}
+
+/// From here: a record that needs no registry is given, then the reader says why it does not go on, then it goes on. Opens the gate.
+fn a_reader_waits_too(fleet: &Fleet, gate: &Gate, from: Position, first: &str) {
     let log = fleet.log();
-    let partition = tributary_model::topic::partition_of(last, log.partitions(Topic::Facts));
-    let plain = KafkaLog::connect(broker::settings(fleet.prefix(), "plain"), &Topic::ALL).unwrap();
-    let all = read(&plain, Topic::Facts).into_iter().filter(|message| message.partition == partition);
-    let all: Vec<Bytes> = all.map(|message| message.key).collect();
-    assert_eq!(all.last().unwrap(), last);
-    let mut reader = log.reader(&[(Topic::Facts, partition)], &Start::Beginning).unwrap();
-    let budget = Budget { records: 1000, bytes: 4 << 20, wait: Duration::ZERO };
-    let (mut keys, mut waited) = (Vec::new(), 0);
+    let mut reader = log.reader(&[(from.topic, from.partition)], &Start::At(vec![from])).unwrap();
+    let mut read = || {
+        let read = reader.read(Budget { records: 1000, bytes: 4 << 20, wait: Duration::ZERO });
+        read.map(|read| (read.messages.into_iter().map(|message| message.key).collect::<Vec<Bytes>>(), read.at_end))
+    };
+    let mut given = Vec::new();
+    while given.is_empty() {
+        given = read().unwrap().0;
+    }
+    assert_eq!(given, [first], "what comes before it is given");
+    for _ in 0..2 {
+        let why = loop {
+            match read() {
+                Ok((none, at_end)) => assert!(none.is_empty() && !at_end, "{none:?}"),
+                Err(why) => break why,
+            }
+        };
+        assert!(matches!(&why, LogError::Retry { what, .. } if what.contains("does not answer")), "{why}");
+    }
+    gate.set(true);
     loop {
-        match reader.read(budget) {
-            Ok(read) => {
-                keys.extend(read.messages.into_iter().map(|message| message.key));
-                if read.at_end {
-                    break;
-                }
-            }
-            // This log knows no id yet: it waits at the first record of another release, then goes through to the end.
-            Err(LogError::Retry { what, .. }) => {
-                assert!(what.contains("does not answer"), "{what}");
-                waited += 1;
-                gate.set(waited > 1);
-            }
-            Err(error) => panic!("{error}"),
+        let (keys, at_end) = read().unwrap();
+        given.extend(keys);
+        if at_end {
+            break;
         }
     }
-    assert!(waited > 0, "the gate was shut");
-    assert_eq!(keys, all, "nothing is left out and nothing comes twice");
+    assert_eq!(given, [first, "repo:host/new"], "nothing is left out and nothing comes twice");
 }

@@ -51,6 +51,14 @@ fn share() -> Vec<Message> {
     vec![message(7), message(8)]
 }
 
+/// A share in hand since now, and interactive work before it.
+fn behind_others(log: &Arc<dyn Log>) -> (Valve, Instant) {
+    append(log.as_ref(), Topic::RawScanner, 100);
+    let (mut valve, begun) = (Valve::new(Arc::clone(log)), Instant::now());
+    valve.take(share(), begun);
+    (valve, begun)
+}
+
 #[test]
 fn bulk_waits_for_interactive_work_and_for_the_stages() {
     let directory = tempfile::tempdir().unwrap();
@@ -79,9 +87,7 @@ fn what_waits_for_long_is_given_back_and_comes_again() {
     let directory = tempfile::tempdir().unwrap();
     let log = open(directory.path());
     let mut ingest = worker(log.as_ref(), GROUP, Topic::RawScanner);
-    append(log.as_ref(), Topic::RawScanner, 100);
-    let (mut valve, begun) = (Valve::new(Arc::clone(&log)), Instant::now());
-    valve.take(share(), begun);
+    let (mut valve, begun) = behind_others(&log);
     assert_eq!(valve.pass(begun), Gate::Closed(LOOK));
     assert_eq!(valve.pass(begun + IN_HAND), Gate::GiveBack);
     assert!(!valve.is_holding());
@@ -97,9 +103,7 @@ fn what_waits_for_long_is_given_back_and_comes_again() {
 fn bulk_is_never_kept_waiting_for_ever() {
     let directory = tempfile::tempdir().unwrap();
     let log = open(directory.path());
-    append(log.as_ref(), Topic::RawScanner, 100);
-    let (mut valve, begun) = (Valve::new(Arc::clone(&log)), Instant::now());
-    valve.take(share(), begun);
+    let (mut valve, begun) = behind_others(&log);
     assert_eq!(valve.pass(begun + IN_HAND), Gate::GiveBack);
     valve.reopen(begun + PATIENCE.saturating_sub(LOOK));
     assert!(!valve.shut().is_empty());
@@ -116,9 +120,7 @@ fn what_was_taken_over_by_another_member_waits_no_more() {
     let directory = tempfile::tempdir().unwrap();
     let log = open(directory.path());
     let mut ingest = worker(log.as_ref(), GROUP, Topic::RawScanner);
-    append(log.as_ref(), Topic::RawScanner, 100);
-    let (mut valve, begun) = (Valve::new(Arc::clone(&log)), Instant::now());
-    valve.take(share(), begun);
+    let (mut valve, begun) = behind_others(&log);
     assert_eq!(valve.pass(begun + IN_HAND), Gate::GiveBack);
     valve.take(Vec::new(), begun + IN_HAND);
     all_done(log.as_ref(), ingest.as_mut(), Topic::RawScanner);

@@ -105,13 +105,8 @@ impl KafkaSettings {
         if !(1_024..=1_000_000_000).contains(&self.message_bytes_max) {
             return Err(format!("message_bytes_max = {}: choose 1024 to 1000000000", self.message_bytes_max));
         }
-        self.check_registry()?;
+        self.schema_registry.check()?;
         self.security.check(&self.brokers)
-    }
-
-    /// What is wrong with the settings of the schema registry.
-    pub fn check_registry(&self) -> Result<(), String> {
-        self.schema_registry.check()
     }
 }
 

@@ -52,7 +52,7 @@ const GATHER_MIN: Duration = Duration::from_millis(100);
 /// the last transaction took, times [`GATHER_SHARE`], but never for longer than this. 400 ms: four stages, ingest and the sink
 /// one after the other must stay below the three seconds from a report to its rows.
 const GATHER_MAX: Duration = Duration::from_millis(400);
-/// See [`GATHER_MAX`]. Three: transactions are a quarter of the time at most.
+/// See [`GATHER_MAX`]. Three: a quarter of the time goes into transactions, until they take so long that [`GATHER_MAX`] bounds it.
 const GATHER_SHARE: u32 = 3;
 
 /// A worker's handle.

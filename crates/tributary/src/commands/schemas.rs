@@ -16,7 +16,7 @@ pub fn apply(dry_run: bool, config: &Config) -> anyhow::Result<u8> {
              TRIBUTARY__KAFKA__SCHEMA_REGISTRY__URL"
         );
     }
-    kafka.check_registry().map_err(anyhow::Error::msg).context("[kafka]")?;
+    kafka.schema_registry.check().map_err(anyhow::Error::msg).context("[kafka]")?;
     let steps = plan_schemas(kafka)?;
     let is_refused = steps.iter().any(|step| matches!(step, SchemaStep::Refused(..)));
     let mut out = std::io::stdout().lock();

@@ -46,7 +46,6 @@ pub(in super::super) struct Framing {
     waited: Mutex<Option<Instant>>,
 }
 
-#[derive(Clone)]
 enum Known {
     Schema(Arc<WriterSchema>),
     Unknown(Instant),
@@ -143,8 +142,8 @@ impl Framing {
             _ => {}
         }
         let asked = self.ask(id).inspect_err(|trouble| {
-            metrics::registry_asked("away");
             if matches!(trouble, Trouble::Away(_)) {
+                metrics::registry_asked("away");
                 std::thread::park_timeout(AWAY_PAUSE);
             }
         })?;
