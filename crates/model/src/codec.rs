@@ -5,6 +5,7 @@
 //! A record of another release is read where its schema can be had ([`transcode`]): fields a reader does not know are skipped,
 //! fields a writer did not know take their serde default, so one version reads the other, both ways.
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use serde::de::DeserializeOwned;
@@ -69,6 +70,15 @@ impl RecordSchema {
     }
 }
 
+thread_local! {
+    /// Where a record is written before it gets memory of its own, exactly as much as it needs: one that grows while it is written is
+    /// copied several times, and what it has too much is kept as long as the record.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a thread keeps of it. 64 KiB: hardly a record is larger.
+const SCRATCH_BYTES_MAX: usize = 64 << 10;
+
 /// A noun that travels as Avro. One per topic; see [`crate::Topic`].
 pub trait AvroRecord: Serialize + DeserializeOwned {
     /// Name of the record and of its file in `schemas/avro`.
@@ -87,9 +97,13 @@ pub trait AvroRecord: Serialize + DeserializeOwned {
 
     /// Header and body.
     fn encode(&self) -> Result<Vec<u8>, CodecError> {
-        let mut out = Vec::with_capacity(256);
-        self.encode_into(&mut out)?;
-        Ok(out)
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            self.encode_into(scratch)?;
+            let record = scratch.as_slice().to_vec();
+            scratch.shrink_to(SCRATCH_BYTES_MAX);
+            Ok(record)
+        })
     }
 
     /// Reads a record back.

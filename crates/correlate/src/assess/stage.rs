@@ -8,11 +8,12 @@ mod emit;
 mod settle;
 mod signals;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tributary_model::borrowed::{self, Borrowed};
-use tributary_model::finding::{Finding, FindingEnd};
+use tributary_model::finding::FindingEnd;
 use tributary_model::id::{FindingId, IdParseError, RiskId};
 use tributary_model::reject::{Origin, Reject};
 use tributary_model::risk::RiskState;
@@ -30,7 +31,7 @@ use super::place::Place;
 use super::surroundings::Surroundings;
 use super::transition::Cause;
 use crate::graph::Reads;
-use crate::{Marks, Timers, decode, refuse};
+use crate::{Marks, Timers, refuse};
 use cells::{Arrival, Cells, Incoming};
 use signals::Signals;
 
@@ -48,7 +49,7 @@ pub struct Assess {
     /// What this transaction brought, by cell, until settle.
     incoming: BTreeMap<CellId, Incoming>,
     /// The last record told of each risk, encoded.
-    risks: Table<RiskId, Arc<[u8]>>,
+    risks: Table<RiskId, Bytes>,
     /// What is around each component.
     around: Table<Arc<str>, Arc<Surroundings>>,
     signals: Table<Arc<str>, Arc<Signals>>,
@@ -97,44 +98,16 @@ impl Assess {
         }
     }
 
-    /// Takes a finding, or its end. It is kept decoded for the next settle.
-    fn take(&mut self, message: &Message) -> Result<(), Reject> {
+    /// Takes a finding, or its end; answers the cells that it changed and when it says so. It is not decoded before its cell is
+    /// settled: a batch of decoded findings is several times its records, all of it fresh memory.
+    fn take(&mut self, message: &Message) -> Result<(Vec<CellId>, Millis), Reject> {
         let Some(value) = &message.value else {
-            self.take_tombstone(message);
-            return Ok(());
-        };
-        let finding = decode::<Finding>(NAME, message)?.unwrap_or_default();
-        if finding.component.is_empty() {
-            return Err(nameless(message));
-        }
-        let cause = Cause { origin: message.origin(), event_at: event_time(&finding), ..Cause::default() };
-        let place = Place::from(&finding);
-        let (cell, class) = (place.cell(), place.class());
-        let arriving = Arriving {
-            component: stays(finding.end).then(|| self.cells.shared(&finding.component)),
-            asset: self.cells.shared(&finding.tracked.asset),
-            key: cells::member_key(&finding.component, finding.tracked.finding),
-            cell,
-            class,
-            id: finding.tracked.finding,
-            end: finding.end,
-        };
-        for cell in self.arrive(arriving, value, Some(Box::new(finding))) {
-            self.mark(cell, cause.clone());
-        }
-        Ok(())
-    }
-
-    /// The same, while loading: all of them at once, so nothing is kept but the record, and nothing is marked, because everything will be.
-    fn load_finding(&mut self, message: &Message) -> Result<(), Reject> {
-        let Some(value) = &message.value else {
-            self.take_tombstone(message);
-            return Ok(());
+            return Ok((self.take_tombstone(message), message.timestamp));
         };
         let malformed = |reason: String| refuse(NAME, message, "malformed", reason);
         let finding = borrowed::Finding::decode(value).map_err(|error| malformed(error.to_string()))?;
         if finding.component.is_empty() {
-            return Err(nameless(message));
+            return Err(malformed("a finding without a component: TRACK always names one".to_owned()));
         }
         let id: FindingId =
             finding.tracked.finding.parse().map_err(|error: IdParseError| malformed(error.to_string()))?;
@@ -148,12 +121,11 @@ impl Assess {
             id,
             end: finding.end,
         };
-        self.arrive(arriving, value, None);
-        Ok(())
+        Ok((self.arrive(arriving, value), event_time(&finding)))
     }
 
     /// Puts a finding where it belongs; answers the cells that it changed.
-    fn arrive(&mut self, arriving: Arriving, value: &[u8], finding: Option<Box<Finding>>) -> Vec<CellId> {
+    fn arrive(&mut self, arriving: Arriving, value: &[u8]) -> Vec<CellId> {
         let Arriving { component, asset, key, cell, class, id, end } = arriving;
         let old = self.cells.home(&key);
         let is_known = old == Some(cell) && !self.incoming.contains_key(&cell) && self.cells.holds(&cell, id, value);
@@ -169,22 +141,21 @@ impl Assess {
         if let Some(component) = component {
             let incoming = self.incoming.entry(cell).or_default();
             incoming.of = Some((component, class));
-            incoming.members.insert(id, Some(Arrival { asset, record: Arc::from(value), finding, risk }));
+            incoming.members.insert(id, Some(Arrival { asset, record: Arc::from(value), risk }));
             changed.push(cell);
         }
         self.cells.place(key, (end == FindingEnd::None).then_some(cell));
         changed
     }
 
-    fn take_tombstone(&mut self, message: &Message) {
-        let Some((component, finding)) = message.key_str().rsplit_once('|') else { return };
-        let Ok(finding) = finding.parse::<FindingId>() else { return };
+    fn take_tombstone(&mut self, message: &Message) -> Vec<CellId> {
+        let Some((component, finding)) = message.key_str().rsplit_once('|') else { return Vec::new() };
+        let Ok(finding) = finding.parse::<FindingId>() else { return Vec::new() };
         let key = cells::member_key(component, finding);
-        if let Some(cell) = self.cells.home(&key) {
-            self.incoming.entry(cell).or_default().members.insert(finding, None);
-            self.cells.place(key, None);
-            self.mark(cell, Cause { origin: message.origin(), event_at: message.timestamp, ..Cause::default() });
-        }
+        let Some(cell) = self.cells.home(&key) else { return Vec::new() };
+        self.incoming.entry(cell).or_default().members.insert(finding, None);
+        self.cells.place(key, None);
+        vec![cell]
     }
 
     /// The risk that a finding was last given to, also when it has just arrived from another cell.
@@ -208,15 +179,14 @@ impl Assess {
             return Ok(());
         };
         borrowed::Risk::decode(value).map_err(|error| refuse(NAME, message, "malformed", error.to_string()))?;
-        self.risks.insert(id, Arc::from(&value[..]));
+        self.risks.insert(id, Bytes::copy_from_slice(value)); // not a part of the block that it was read in
         Ok(())
     }
 
     /// Gives findings back the risks that their evidence names, finds open risks without any, starts the timers of the
     /// closed ones. What a restore cannot know (evidence beyond a record's bound) the first settle finds out.
     fn adopt(&mut self) {
-        let mut risks: Vec<(RiskId, Arc<[u8]>)> =
-            self.risks.iter().map(|(id, record)| (*id, Arc::clone(record))).collect();
+        let mut risks: Vec<(RiskId, Bytes)> = self.risks.iter().map(|(id, record)| (*id, record.clone())).collect();
         risks.sort_by_key(|(id, _)| *id);
         for (id, record) in risks {
             let Ok(risk) = borrowed::Risk::decode(&record) else { continue };
@@ -241,10 +211,6 @@ fn retires_at(resolved_at: Option<Millis>, decided_at: Millis) -> Millis {
     resolved_at.unwrap_or(decided_at).saturating_add(RETIRE_AFTER)
 }
 
-fn nameless(message: &Message) -> Reject {
-    refuse(NAME, message, "malformed", "a finding without a component: TRACK always names one")
-}
-
 /// A moved finding is looked at once more, to say where it went.
 fn stays(end: FindingEnd) -> bool {
     end != FindingEnd::Forgotten
@@ -263,7 +229,7 @@ struct Arriving {
 }
 
 /// Event time of what a finding says last.
-fn event_time(finding: &Finding) -> Millis {
+fn event_time(finding: &borrowed::Finding<'_>) -> Millis {
     let claims = finding.tracked.claims.iter().map(|claim| claim.observed_at);
     claims.chain([finding.tracked.state_since, finding.tracked.first_seen]).max().unwrap_or_default()
 }
@@ -281,7 +247,8 @@ impl Stage for Assess {
     }
 
     fn load(&mut self, message: &Message) -> Result<(), Reject> {
-        if message.topic == Topic::Risks { self.load_risk(message) } else { self.load_finding(message) }
+        // Nothing is marked while loading, because everything will be.
+        if message.topic == Topic::Risks { self.load_risk(message) } else { self.take(message).map(drop) }
     }
 
     fn restored(&mut self, _now: Millis) {
@@ -299,7 +266,11 @@ impl Stage for Assess {
     }
 
     fn apply(&mut self, message: &Message, _now: Millis) -> Result<(), Reject> {
-        self.take(message)
+        let (changed, event_at) = self.take(message)?;
+        for cell in changed {
+            self.mark(cell, Cause { origin: message.origin(), event_at, ..Cause::default() });
+        }
+        Ok(())
     }
 
     fn notice(&mut self, entities: &[String], now: Millis) {
@@ -371,11 +342,6 @@ impl Stage for Assess {
             ("risks", self.risks.len()),
         ]
     }
-}
-
-/// Assets of a cell's members.
-fn assets_of(findings: &[Finding]) -> BTreeSet<Arc<str>> {
-    findings.iter().map(|finding| Arc::from(finding.tracked.asset.as_str())).collect()
 }
 
 #[cfg(test)]

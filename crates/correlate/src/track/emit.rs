@@ -263,7 +263,7 @@ fn emit_finding(tracked: &TrackedFinding, departed: &[(String, String)], held: &
         topic: Topic::Tracked,
         partition_key: tracked.asset.clone(),
         key: Bytes::from(id.to_string()),
-        value: Some(Bytes::copy_from_slice(held.record())),
+        value: Some(held.record().clone()),
         headers: Vec::new(),
     });
     for component in &tracked.components {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tributary_model::finding::{FindingState, TrackedFinding};
 use tributary_model::sighting::FindingClass;
 use tributary_model::time::{DAY, Millis};
@@ -22,7 +23,7 @@ pub(super) const DEPARTED_KEPT: Millis = 7 * DAY;
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     /// The encoded [`TrackedFinding`].
-    record: Arc<[u8]>,
+    record: Bytes,
     /// Its asset.
     pub(super) asset: Arc<str>,
     /// One per claim.
@@ -76,7 +77,7 @@ impl Held {
     }
 
     /// The encoded record.
-    pub(super) fn record(&self) -> &[u8] {
+    pub(super) fn record(&self) -> &Bytes {
         &self.record
     }
 

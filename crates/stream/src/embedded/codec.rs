@@ -1,10 +1,13 @@
 //! How keys and values of the store are laid out; integers in keys are big-endian so that byte order is number order.
 //! One function pair per shape; the round trips are tested below.
 
+use std::ops::Range;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use tributary_model::Topic;
 use tributary_model::time::Millis;
 
+use super::block;
 use crate::log::LogError;
 use crate::message::{Message, Output};
 
@@ -14,13 +17,15 @@ const TOMBSTONE: u8 = 1;
 const HEADERS: u8 = 2;
 /// The value is an LZ4 block behind its length.
 const COMPRESSED: u8 = 4;
+/// Several records in one entry: see [`super::block`].
+pub(super) const BLOCK: u8 = 8;
 /// Values of so many bytes are compressed here, once, on the thread of whoever writes them; the store would do it in its journal, in
-/// every flush and in every compaction. 4 KiB: reports and bundles are larger, and of a smaller one there is little to gain.
+/// every flush and in every compaction. 4 KiB: of a smaller one that is alone there is little to gain.
 const COMPRESS_BYTES: usize = 4 << 10;
 /// No record is larger, so a damaged length cannot ask for more. 256 MiB: more than an intake takes.
 const VALUE_BYTES_MAX: usize = 256 << 20;
 /// Time, flags, key length.
-const PREAMBLE_BYTES: usize = 8 + 1 + 4;
+pub(super) const PREAMBLE_BYTES: usize = 8 + 1 + 4;
 
 /// Topic and partition.
 pub(super) fn partition_key(topic: Topic, partition: u32) -> [u8; 5] {
@@ -43,24 +48,32 @@ pub(super) fn offset_of(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(5..RECORD_KEY_BYTES)?.try_into().ok()?))
 }
 
-/// A record ready to be stored: encoded on the caller's thread, so that the committer only assigns offsets.
-#[derive(Debug, Clone)]
-pub(super) struct Encoded {
-    pub topic: Topic,
-    pub partition: u32,
-    /// The stored value; `message` borrows from it.
-    pub stored: Bytes,
-    /// As readers will get it, but for the offset.
-    pub message: Message,
+/// Where key and value of an encoded record are.
+pub(super) struct Layout {
+    pub(super) key: Range<usize>,
+    pub(super) value: Range<usize>,
 }
 
-/// Encodes an output.
-pub(super) fn encode(output: Output, partition: u32, timestamp: Millis) -> Encoded {
-    let Output { topic, key, value, headers, .. } = output;
-    let header_bytes: usize = headers.iter().map(|(name, text)| 8 + name.len() + text.len()).sum();
-    let compressed = value.as_deref().and_then(compress);
-    let value_bytes = compressed.as_ref().map_or(value.as_ref().map_or(0, Bytes::len), |block| 4 + block.len());
-    let mut out = BytesMut::with_capacity(PREAMBLE_BYTES + key.len() + 2 + header_bytes + value_bytes);
+/// Encodes an output that is an entry of its own: as stored, and as readers get it but for the offset.
+pub(super) fn encode(output: Output, partition: u32, timestamp: Millis) -> (Bytes, Message) {
+    let compressed = output.value.as_deref().and_then(compress);
+    let value_bytes = compressed.as_ref().or(output.value.as_ref()).map_or(0, Bytes::len);
+    let mut out = BytesMut::with_capacity(PREAMBLE_BYTES + output.key.len() + header_bytes(&output) + value_bytes);
+    let layout = put(&output, compressed.as_deref(), timestamp, &mut out);
+    let stored = out.freeze();
+    let Output { topic, value, headers, .. } = output;
+    let value = if compressed.is_some() { value } else { value.map(|_| stored.slice(layout.value)) };
+    let message = Message { topic, partition, offset: 0, key: stored.slice(layout.key), value, headers, timestamp };
+    (stored, message)
+}
+
+fn header_bytes(output: &Output) -> usize {
+    2 + output.headers.iter().map(|(name, text)| 8 + name.len() + text.len()).sum::<usize>()
+}
+
+/// Appends a record; `compressed` is its value as [`compress`] gave it.
+pub(super) fn put(output: &Output, compressed: Option<&[u8]>, timestamp: Millis, out: &mut BytesMut) -> Layout {
+    let Output { key, value, headers, .. } = output;
     let mut flags = 0;
     if compressed.is_some() {
         flags |= COMPRESSED;
@@ -74,49 +87,34 @@ pub(super) fn encode(output: Output, partition: u32, timestamp: Millis) -> Encod
     out.put_i64_le(timestamp);
     out.put_u8(flags);
     out.put_u32_le(key.len() as u32);
-    out.put_slice(&key);
+    let key_at = out.len();
+    out.put_slice(key);
     if !headers.is_empty() {
         out.put_u16_le(headers.len() as u16);
-        for (name, text) in &headers {
-            for part in [name, text] {
-                out.put_u32_le(part.len() as u32);
-                out.put_slice(part.as_bytes());
-            }
+        for part in headers.iter().flat_map(|(name, text)| [name, text]) {
+            out.put_u32_le(part.len() as u32);
+            out.put_slice(part.as_bytes());
         }
     }
     let value_at = out.len();
-    match (&value, &compressed) {
-        (Some(value), Some(block)) => {
-            out.put_u32_le(value.len() as u32);
-            out.put_slice(block);
-        }
-        (Some(value), None) => out.put_slice(value),
-        (None, _) => {}
-    }
-    let stored = out.freeze();
-    let value = if compressed.is_some() { value } else { value.map(|_| stored.slice(value_at..)) };
-    let message = Message {
-        topic,
-        partition,
-        offset: 0,
-        key: stored.slice(PREAMBLE_BYTES..PREAMBLE_BYTES + key.len()),
-        value,
-        headers,
-        timestamp,
-    };
-    Encoded { topic, partition, stored, message }
+    out.put_slice(compressed.or(value.as_deref()).unwrap_or_default());
+    Layout { key: key_at..key_at + key.len(), value: value_at..out.len() }
 }
 
-/// The value as an LZ4 block, if that is worth it.
-fn compress(value: &[u8]) -> Option<Vec<u8>> {
+/// The value as an LZ4 block behind its length, if that is worth it.
+fn compress(value: &[u8]) -> Option<Bytes> {
     if value.len() < COMPRESS_BYTES || value.len() > VALUE_BYTES_MAX {
         return None;
     }
     let block = lz4_flex::block::compress(value);
-    (block.len() + 4 < value.len()).then_some(block)
+    let mut out = BytesMut::with_capacity(4 + block.len());
+    out.put_u32_le(value.len() as u32);
+    out.put_slice(&block);
+    (out.len() < value.len()).then(|| out.freeze())
 }
 
-fn decompress(stored: &[u8]) -> Option<Bytes> {
+/// What is in an LZ4 block behind its length.
+pub(super) fn decompress(stored: &[u8]) -> Option<Bytes> {
     let (length, block) = stored.split_at_checked(4)?;
     let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
     let value = lz4_flex::block::decompress(block, length.min(VALUE_BYTES_MAX)).ok()?;
@@ -125,9 +123,7 @@ fn decompress(stored: &[u8]) -> Option<Bytes> {
 
 /// Reads a stored record.
 pub(super) fn decode(topic: Topic, partition: u32, offset: u64, stored: &Bytes) -> Result<Message, LogError> {
-    parse(topic, partition, offset, stored).ok_or_else(|| {
-        LogError::fatal(format!("record {topic}/{partition}/{offset} in the store is damaged; restore the directory"))
-    })
+    parse(topic, partition, offset, stored).ok_or_else(|| block::damaged(topic, partition, offset))
 }
 
 fn parse(topic: Topic, partition: u32, offset: u64, stored: &Bytes) -> Option<Message> {
@@ -253,13 +249,13 @@ mod tests {
                 value,
                 headers,
             };
-            let encoded = encode(output, 7, 1234);
-            let read = decode(Topic::Facts, 7, 0, &encoded.stored).unwrap();
-            assert_eq!(read, encoded.message);
-            let glance = glance(&encoded.stored).unwrap();
+            let (stored, message) = encode(output, 7, 1234);
+            let read = decode(Topic::Facts, 7, 0, &stored).unwrap();
+            assert_eq!(read, message);
+            let glance = glance(&stored).unwrap();
             assert_eq!((glance.key, glance.timestamp), (&b"key"[..], 1234));
             assert_eq!(glance.is_tombstone, read.value.is_none());
-            assert!(encoded.stored.len() < 4 << 10, "what repeats is stored once");
+            assert!(stored.len() < 4 << 10, "what repeats is stored once");
         }
     }
 
@@ -272,7 +268,7 @@ mod tests {
             value: Some(Bytes::from("a report ".repeat(5000))),
             headers: Vec::new(),
         };
-        let stored = encode(output, 7, 1234).stored;
+        let (stored, _) = encode(output, 7, 1234);
         for cut in PREAMBLE_BYTES..stored.len() {
             assert!(decode(Topic::Facts, 7, 0, &stored.slice(..cut)).is_err(), "cut at {cut}");
         }
@@ -294,7 +290,7 @@ mod tests {
             value: Some(Bytes::from_static(b"value")),
             headers: vec![("a".to_owned(), "b".to_owned())],
         };
-        let stored = encode(output, 7, 1234).stored;
+        let (stored, _) = encode(output, 7, 1234);
         let value_at = stored.len() - 5;
         for cut in 0..value_at {
             assert!(decode(Topic::Facts, 7, 0, &stored.slice(..cut)).is_err(), "cut at {cut}");

@@ -10,8 +10,9 @@ use fjall::PersistMode;
 use hashbrown::HashMap;
 use tributary_model::time::Millis;
 
+use super::block::Entry;
 use super::clean::{self, Cleaning};
-use super::codec::{Encoded, Extent};
+use super::codec::Extent;
 use super::fence::{Claim, Fences};
 use super::retention;
 use super::round::Round;
@@ -41,7 +42,7 @@ pub(super) enum Job {
     Write {
         /// Who commits; `None` for a producer.
         claim: Option<Claim>,
-        records: Vec<Encoded>,
+        entries: Vec<Entry>,
         checkpoints: Vec<Checkpoint>,
         reply: Reply,
     },
@@ -54,7 +55,7 @@ pub(super) enum Job {
 impl Job {
     fn bytes(&self) -> usize {
         match self {
-            Job::Write { records, .. } => records.iter().map(|record| record.stored.len()).sum(),
+            Job::Write { entries, .. } => entries.iter().map(|entry| entry.stored.len()).sum(),
             Job::Barrier { .. } | Job::Expire { .. } => 0,
         }
     }
@@ -147,11 +148,11 @@ impl Committer {
             match job {
                 Job::Barrier { reply } => barriers.push(reply),
                 Job::Expire { reply } => expiries.push(reply),
-                Job::Write { claim, records, checkpoints, reply } => {
+                Job::Write { claim, entries, checkpoints, reply } => {
                     let refused = if self.poisoned { Err(poisoned()) } else { self.fences.check(claim.as_ref()) };
                     match refused {
                         Err(error) => drop(reply.send(Err(error))),
-                        Ok(()) => replies.push((reply, round.add(claim.as_ref(), records, checkpoints))),
+                        Ok(()) => replies.push((reply, round.add(claim.as_ref(), entries, checkpoints))),
                     }
                 }
             }

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::log::{Checkpoint, Log, LogError, Producer, Reader, Start, Subscription, Worker};
 use crate::message::{Output, Position};
 
+mod block;
 mod clean;
 mod codec;
 mod committer;
@@ -32,7 +33,7 @@ mod tail;
 
 pub use settings::EmbeddedSettings;
 
-use codec::Encoded;
+use block::Entry;
 use committer::{Committer, Job};
 use fence::{Claim, Fences};
 use handles::{EmbeddedProducer, EmbeddedReader, EmbeddedWorker};
@@ -107,15 +108,12 @@ impl Inner {
         answer.recv().map_err(|_| gone())?
     }
 
-    fn encode(&self, outputs: Vec<Output>) -> Vec<Encoded> {
-        let now = self.clock.now();
-        outputs
-            .into_iter()
-            .map(|output| {
-                let partition = partition_of(&output.partition_key, self.partitions);
-                codec::encode(output, partition, now)
-            })
-            .collect()
+    fn pack(&self, outputs: Vec<Output>) -> Vec<Entry> {
+        let placed = outputs.into_iter().map(|output| {
+            let partition = partition_of(&output.partition_key, self.partitions);
+            (output, partition)
+        });
+        block::pack(placed, self.clock.now())
     }
 
     /// Blocks until durable.
@@ -125,9 +123,9 @@ impl Inner {
         outputs: Vec<Output>,
         checkpoints: Vec<Checkpoint>,
     ) -> Result<Vec<Position>, LogError> {
-        let records = self.encode(outputs);
+        let entries = self.pack(outputs);
         let (reply, answer) = sync_channel(1);
-        self.send(Job::Write { claim, records, checkpoints, reply })?;
+        self.send(Job::Write { claim, entries, checkpoints, reply })?;
         answer.recv().map_err(|_| gone())?
     }
 }

@@ -8,14 +8,15 @@ use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions};
 use tributary_model::Topic;
 use tributary_model::topic::Cleanup;
 
+use super::block;
 use super::codec::{self, Extent};
 use super::settings::{EmbeddedSettings, NEW_PARTITIONS};
 use crate::log::{Checkpoint, LogError};
 use crate::message::{Message, Position};
 
 /// The layout this build writes. A directory of a newer one is refused; an older one is read, and is of this one from then on.
-/// 2: large values are compressed; superseded records stay until they are cleaned.
-const FORMAT: u32 = 2;
+/// 2: large values are compressed; superseded records stay until they are cleaned. 3: blocks.
+const FORMAT: u32 = 3;
 const FORMAT_FILE: &str = "tributary-log-format";
 const PARTITIONS: &[u8] = b"partitions";
 /// Memory of one write buffer; two keyspaces fill theirs. 64 MiB: a smaller one is flushed and compacted more often, which
@@ -29,7 +30,7 @@ const STORE_THREADS: usize = 1;
 /// The open directory.
 pub(super) struct Store {
     pub database: Database,
-    /// (topic, partition, offset) → record, of topics that delete.
+    /// (topic, partition, offset of the last one) → records, of topics that delete.
     records: Keyspace,
     /// The same of topics that compact; apart because their deletes are scattered, not at the front.
     compacted: Keyspace,
@@ -49,7 +50,7 @@ impl Store {
         let database = Database::builder(directory.join("store"))
             .cache_size(settings.cache_bytes)
             .manual_journal_persist(true)
-            // What is large is compressed before ([`codec::encode`]).
+            // What is worth it is compressed before ([`super::block`]).
             .journal_compression(CompressionType::None)
             .worker_threads(STORE_THREADS)
             .open()
@@ -131,14 +132,18 @@ impl Store {
         let (mut taken, mut size) = (0, 0);
         for entry in self.records(topic).range(range) {
             let (key, stored) = entry.into_inner().map_err(unreadable)?;
-            let offset = codec::offset_of(&key)
+            let last = codec::offset_of(&key)
                 .ok_or_else(|| LogError::fatal(format!("a record key of {topic}/{partition} is damaged")))?;
-            if taken > 0 && (taken >= records || size + stored.len() > bytes) {
-                return Ok((offset, size));
+            let held = block::records(&Bytes::from(stored), last);
+            let held = held.ok_or_else(|| block::damaged(topic, partition, last))?;
+            for (offset, record) in held.into_iter().filter(|(offset, _)| *offset >= from) {
+                if taken > 0 && (taken >= records || size + record.len() > bytes) {
+                    return Ok((offset, size));
+                }
+                size += record.len();
+                taken += 1;
+                into.push(codec::decode(topic, partition, offset, &record)?);
             }
-            size += stored.len();
-            taken += 1;
-            into.push(codec::decode(topic, partition, offset, &Bytes::from(stored))?);
         }
         Ok((end, size))
     }

@@ -33,7 +33,7 @@ fn a_newer_format_and_another_partition_count_are_refused() {
     let refused = EmbeddedLog::open(directory.path(), settings, clock.clone()).err().unwrap().to_string();
     assert!(refused.contains("made with 4 partitions"), "{refused}");
     let file = directory.path().join("tributary-log-format");
-    for (content, words) in [("3\n", "newer version"), ("x", "restore the directory")] {
+    for (content, words) in [("4\n", "newer version"), ("x", "restore the directory")] {
         std::fs::write(&file, content).unwrap();
         let refused = open(directory.path(), &clock).err().unwrap().to_string();
         assert!(refused.contains(words), "{refused}");
@@ -45,10 +45,48 @@ fn an_older_format_is_read_and_raised() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(0));
     let file = directory.path().join("tributary-log-format");
-    drop(open(directory.path(), &clock).unwrap());
-    std::fs::write(&file, "1\n").unwrap();
-    drop(open(directory.path(), &clock).unwrap());
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "2\n");
+    let log: Arc<dyn Log> = Arc::new(open(directory.path(), &clock).unwrap());
+    // One at a time they are stored as formats 1 and 2 stored all.
+    for n in 0..3 {
+        append(&log, vec![record(Topic::Risks, "k", &n.to_string())]);
+    }
+    drop(log);
+    for older in ["1\n", "2\n"] {
+        std::fs::write(&file, older).unwrap();
+        let log: Arc<dyn Log> = Arc::new(open(directory.path(), &clock).unwrap());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "3\n");
+        let values = read(&log, Topic::Risks).into_iter().map(|message| message.value.unwrap());
+        assert_eq!(values.collect::<Vec<_>>(), ["0", "1", "2"]);
+    }
+}
+
+#[test]
+fn a_block_is_read_from_its_middle_and_in_pieces() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(0));
+    let log: Arc<dyn Log> = Arc::new(open(directory.path(), &clock).unwrap());
+    for first in [0, 500] {
+        let numbers = first..first + 500;
+        append(&log, numbers.map(|n| record(Topic::Risks, "k", &format!("{n} {}", "x".repeat(n % 300)))).collect());
+    }
+    drop(log);
+    let log: Arc<dyn Log> = Arc::new(open(directory.path(), &clock).unwrap());
+    let partition = partition_of("k", 4);
+    for start in [0, 1, 499, 500, 777] {
+        let at = Start::At(vec![Position { topic: Topic::Risks, partition, next: start }]);
+        let mut reader = log.reader(&[(Topic::Risks, partition)], &at).unwrap();
+        let mut offsets = Vec::new();
+        while offsets.len() < 1000 - start as usize {
+            let messages = reader.read(budget(7)).unwrap().messages;
+            assert!(!messages.is_empty(), "stopped at {:?}", offsets.last());
+            for message in messages {
+                let value = String::from_utf8(message.value.unwrap().to_vec()).unwrap();
+                assert_eq!(value.split_once(' ').unwrap().0, message.offset.to_string());
+                offsets.push(message.offset);
+            }
+        }
+        assert_eq!(offsets, (start..1000).collect::<Vec<u64>>());
+    }
 }
 
 #[test]
@@ -182,11 +220,12 @@ fn superseded_records_are_cleaned_between_commits() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(0));
     let log: Arc<dyn Log> = Arc::new(open(directory.path(), &clock).unwrap());
-    // 12 MB of one partition, of which ten records are the latest.
+    // 12 MB of one partition that hardly compress, of which ten records are the latest.
+    let mut seed = 1;
     let key = (0..).map(|n| format!("k{n}")).filter(|key| partition_of(key, 4) == 0);
     let keys: Vec<String> = key.take(10).collect();
-    for round in 0..150 {
-        let values = keys.iter().map(|key| record(Topic::Risks, key, &format!("{round:04000}")));
+    for _ in 0..150 {
+        let values = keys.iter().map(|key| record(Topic::Risks, key, &noise(&mut seed, 8_000)));
         append(&log, values.collect());
     }
     clock.set(61_000);
@@ -202,6 +241,15 @@ fn superseded_records_are_cleaned_between_commits() {
     for (n, key) in keys.iter().enumerate() {
         assert_eq!(latest[key.as_str()].as_deref(), Some(format!("late {}", n + 10).as_bytes()));
     }
+}
+
+/// Letters without a pattern; the same for the same seed.
+fn noise(seed: &mut u64, letters: usize) -> String {
+    let mut letter = || {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'!' + (*seed >> 57) as u8 % 94)
+    };
+    (0..letters).map(|_| letter()).collect()
 }
 
 /// Values as a reader gets them who is too late for the tail.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use tributary_model::finding::Finding;
 use tributary_model::id::{FindingId, IdHasher, RiskId};
 use tributary_model::sighting::FindingClass;
 use tributary_stream::table::Table;
@@ -51,19 +50,8 @@ pub(super) struct Arrival {
     pub(super) asset: Arc<str>,
     /// The record, encoded.
     pub(super) record: Arc<[u8]>,
-    /// The same, decoded, where the next settle will want it.
-    pub(super) finding: Option<Box<Finding>>,
     /// The risk it was given to in the cell that it comes from.
     pub(super) risk: Option<RiskId>,
-}
-
-/// What a merge leaves to settle.
-#[derive(Debug, Default)]
-pub(super) struct Merged {
-    /// Risks of findings that left.
-    pub(super) vacated: Vec<RiskId>,
-    /// Findings that arrived, decoded.
-    pub(super) fresh: BTreeMap<FindingId, Box<Finding>>,
 }
 
 /// What a transaction brings to a cell: arrivals, or `None` where a finding left.
@@ -154,25 +142,24 @@ impl Cells {
         self.by_component.keys().cloned().collect()
     }
 
-    /// Brings in what a transaction brought.
-    pub(super) fn merge(&mut self, id: CellId, incoming: Incoming) -> Merged {
+    /// Brings in what a transaction brought; answers the risks of findings that left.
+    pub(super) fn merge(&mut self, id: CellId, incoming: Incoming) -> Vec<RiskId> {
         let before = self.get(&id);
         let (component, class) = incoming.of.unwrap_or((before.component, before.class));
         let mut members: BTreeMap<FindingId, Member> =
             before.members.iter().map(|member| (member.finding, member.clone())).collect();
-        let mut merged = Merged::default();
+        let mut vacated = Vec::new();
         for (finding, arrival) in incoming.members {
             let known = members.get(&finding).and_then(|member| member.risk);
-            if let Some(Arrival { asset, record, finding: decoded, risk }) = arrival {
-                merged.fresh.extend(decoded.map(|decoded| (finding, decoded)));
+            if let Some(Arrival { asset, record, risk }) = arrival {
                 members.insert(finding, Member { finding, risk: known.or(risk), asset, record });
             } else {
-                merged.vacated.extend(known);
+                vacated.extend(known);
                 members.remove(&finding);
             }
         }
         self.put(id, Cell { component, class, members: Arc::new(members.into_values().collect()) });
-        merged
+        vacated
     }
 
     /// Whether a finding is here with exactly this record.

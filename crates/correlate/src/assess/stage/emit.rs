@@ -1,7 +1,6 @@
 //! From a step's result to records on the log: risk, change and remedy member together, and only when they differ.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use tributary_model::AvroRecord;
 use tributary_model::id::{RemedyId, RiskId};
 use tributary_model::reject::{Origin, Reject};
@@ -29,13 +28,13 @@ impl Assess {
         let Some((risk, change)) = transition::transition(previous.as_ref(), next, cause, now) else { return Ok(()) };
         debug_assert_eq!(invariants::follows(previous.as_ref(), &risk, &change), Ok(()));
         let key = id.to_string();
-        let record = risk.encode().map_err(|error| unwritable(&key, &error))?;
-        self.risks.insert(id, Arc::from(&record[..]));
+        let record = Bytes::from(risk.encode().map_err(|error| unwritable(&key, &error))?);
+        self.risks.insert(id, record.clone());
         out.push(Output {
             topic: Topic::Risks,
             partition_key: risk.component.clone(),
             key: key.clone().into(),
-            value: Some(record.into()),
+            value: Some(record),
             headers: Vec::new(),
         });
         out.put(Topic::Changes, &risk.component, key.clone(), &change).map_err(|error| unwritable(&key, &error))?;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use tributary_model::AvroRecord;
 use tributary_model::finding::{Finding, FindingEnd};
-use tributary_model::id::{FindingId, RiskId};
+use tributary_model::id::RiskId;
 use tributary_model::reject::Reject;
 use tributary_model::sighting::FindingClass;
 use tributary_model::time::Millis;
 use tributary_stream::message::Outputs;
 
-use super::cells::{Cell, Member, Merged};
-use super::{Assess, Known, assets_of, broadcast_cause};
+use super::cells::{Cell, Member};
+use super::{Assess, Known, broadcast_cause};
 use crate::assess::group::{self, CellId, Group};
 use crate::assess::reading::{self, Reader};
 use crate::assess::surroundings::{Statement, Surroundings};
@@ -28,8 +28,8 @@ pub(super) struct Step {
     /// Cells to recompute.
     pub(super) dirty: BTreeSet<CellId>,
     reader: Reader,
-    /// What arrived, and the risks of what left.
-    merged: BTreeMap<CellId, Merged>,
+    /// The risks of findings that left.
+    vacated: BTreeMap<CellId, Vec<RiskId>>,
     /// Risks without findings in the cell that had them.
     pub(super) vanished: BTreeMap<RiskId, Cause>,
     /// Where their findings went.
@@ -53,7 +53,10 @@ impl Assess {
     pub(super) fn settle_all(&mut self, now: Millis, out: &mut Outputs) -> Result<(), Reject> {
         let mut step = Step { dirty: self.dirty_cells.take(), ..Step::default() };
         for (cell, incoming) in std::mem::take(&mut self.incoming) {
-            step.merged.insert(cell, self.cells.merge(cell, incoming));
+            let vacated = self.cells.merge(cell, incoming);
+            if !vacated.is_empty() {
+                step.vacated.insert(cell, vacated);
+            }
         }
         self.settle_known(&mut step);
         self.settle_components(&mut step, now);
@@ -103,7 +106,7 @@ impl Assess {
     /// What [`super::cells::Cells::assets_of`] saves the reading of.
     fn assets_in_records(&self, component: &str) -> BTreeSet<Arc<str>> {
         let cells = self.cells.of_component(component).into_iter().map(|cell| self.cells.get(&cell).members);
-        cells.flat_map(|members| assets_of(&decoded(&members, &mut BTreeMap::new()))).collect()
+        cells.flat_map(|members| assets_of(&decoded(&members))).collect()
     }
 
     /// Reads what is around a component; whether it differs from before.
@@ -135,13 +138,12 @@ impl Assess {
         let cell = self.cells.get(&id);
         let cause = self.causes.get(&id).cloned().unwrap_or_default();
         let before = cell.members.iter().filter_map(|member| member.risk);
-        let mut merged = step.merged.remove(&id).unwrap_or_default();
-        let before: BTreeSet<RiskId> = before.chain(std::mem::take(&mut merged.vacated)).collect();
+        let before: BTreeSet<RiskId> = before.chain(step.vacated.remove(&id).unwrap_or_default()).collect();
         let mut here = BTreeSet::new();
         if cell.members.is_empty() {
             self.cell_reads.set(&id, Vec::new());
         } else {
-            let findings = decoded(&cell.members, &mut merged.fresh);
+            let findings = decoded(&cell.members);
             here = self.recompute((id, &cell), &findings, &cause, step, now, out)?;
         }
         for risk in before.difference(&here) {
@@ -292,14 +294,10 @@ fn grouped(
     group::groups(findings, &aliases)
 }
 
-/// The findings of a cell, one per member; those that have just arrived are decoded already. What does not decode was
-/// refused on arrival, so the default never stands in; it keeps positions aligned.
-pub(super) fn decoded(members: &[Member], fresh: &mut BTreeMap<FindingId, Box<Finding>>) -> Vec<Finding> {
-    let known = |member: &Member, fresh: Option<Box<Finding>>| match fresh {
-        Some(finding) => *finding,
-        None => Finding::decode(&member.record).unwrap_or_default(),
-    };
-    members.iter().map(|member| known(member, fresh.remove(&member.finding))).collect()
+/// The findings of a cell, one per member. What does not decode was refused on arrival, so the default never stands in; it keeps
+/// positions aligned.
+pub(super) fn decoded(members: &[Member]) -> Vec<Finding> {
+    members.iter().map(|member| Finding::decode(&member.record).unwrap_or_default()).collect()
 }
 
 const fn is_by_alias(class: FindingClass) -> bool {
@@ -328,4 +326,9 @@ fn why_gone(group: &Group, findings: &[Finding]) -> Gone {
         }
         _ => Gone::Closed,
     }
+}
+
+/// Assets of a cell's members.
+fn assets_of(findings: &[Finding]) -> BTreeSet<Arc<str>> {
+    findings.iter().map(|finding| Arc::from(finding.tracked.asset.as_str())).collect()
 }

@@ -29,7 +29,7 @@ impl Assess {
             if !matches!(cell.class, FindingClass::Web | FindingClass::Weakness) {
                 continue;
             }
-            let mut findings = decoded(&cell.members, &mut BTreeMap::new());
+            let mut findings = decoded(&cell.members);
             findings.retain(|finding| finding.end == FindingEnd::None);
             let groups = group::groups(&findings, &Aliases::default());
             let signals = groups.iter().filter_map(|group| signal_of(group, &findings));

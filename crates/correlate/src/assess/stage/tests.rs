@@ -11,7 +11,7 @@ use tributary_model::AvroRecord;
 use tributary_model::context::{ContextAttribute, EntityContext};
 use tributary_model::entity;
 use tributary_model::fact::{Attribute, value};
-use tributary_model::finding::ToolClaim;
+use tributary_model::finding::{Finding, ToolClaim};
 use tributary_model::remedy::RemedyMember;
 use tributary_model::risk::{Change, Risk};
 use tributary_model::sighting::{FindingClass, Location, Package, Sighting};
