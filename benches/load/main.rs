@@ -6,6 +6,7 @@ mod client;
 mod cluster;
 mod estate;
 mod latency;
+mod memory;
 mod pipeline;
 mod print;
 mod process;
@@ -43,6 +44,9 @@ struct Options {
     /// What it runs on.
     #[arg(long, value_enum, default_value_t = On::All)]
     on: On,
+    /// Memory that is touched before, MiB, so that a virtual machine has it from its host; 0: none.
+    #[arg(long, default_value_t = 6144)]
+    memory_mib: usize,
 }
 
 /// What Tributary runs on.
@@ -72,12 +76,23 @@ fn main() -> anyhow::Result<()> {
     let cores = std::thread::available_parallelism()?;
     say(&format!("{cores} cores; load average before: {load} (anything but 0 means that others used them)"));
     if options.on != On::Kafka {
+        ready_memory(&options);
         embedded(&options, &nights, directory.path())?;
     }
     if options.on != On::Embedded {
+        ready_memory(&options);
         kafka(&options, &nights, directory.path())?;
     }
     Ok(())
+}
+
+fn ready_memory(options: &Options) {
+    if options.memory_mib > 0 {
+        let memory::Touched { first, again } = memory::touch(options.memory_mib);
+        say(&format!(
+            "a page of memory took {first:.1} microseconds when it was touched first, and {again:.1} the next time"
+        ));
+    }
 }
 
 /// What is sent.

@@ -33,6 +33,8 @@ macro_rules! borrowed {
 
 borrowed! {
     Finding => crate::finding::Finding,
+    TrackedFinding => crate::finding::TrackedFinding,
+    RemedyMember => crate::remedy::RemedyMember,
     Risk => crate::risk::Risk,
     Change => crate::risk::Change,
     Observation => crate::observation::Observation,
@@ -399,6 +401,30 @@ pub struct InventoryItem<'a> {
     pub files: Vec<&'a str>,
 }
 
+/// See [`crate::remedy::RemedyMember`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RemedyMember<'a> {
+    pub remedy: &'a str,
+    pub kind: &'a str,
+    pub target: &'a str,
+    pub risk: &'a str,
+    pub title: &'a str,
+    pub name: &'a str,
+    pub component: &'a str,
+    #[serde(borrow)]
+    pub owner: Owner<'a>,
+    pub state: RiskState,
+    pub band: Band,
+    pub score: i32,
+    pub version: &'a str,
+    pub summary: &'a str,
+    pub due_at: Option<Millis>,
+    pub first_seen: Millis,
+    pub backfill: bool,
+    #[serde(borrow)]
+    pub cause: Origin<'a>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -407,10 +433,29 @@ mod tests {
     #[test]
     fn borrowed_records_have_every_field_in_its_place() {
         fn check<'a, T: Borrowed<'a> + Serialize>(bytes: &'a [u8]) {
-            assert_eq!(codec::write_again(&T::decode(bytes).unwrap()), codec::body_of(bytes), "{}", T::Of::NAME);
+            let (borrowed, owned) = (T::decode(bytes).unwrap(), T::Of::decode(bytes).unwrap());
+            assert_eq!(codec::write_again(&borrowed), codec::body_of(bytes), "{}", T::Of::NAME);
+            // By their names, too: two texts that change places have the same bytes.
+            assert_eq!(serde_json::to_value(&borrowed).unwrap(), serde_json::to_value(&owned).unwrap());
         }
         let samples = codec::samples();
         check::<Finding<'_>>(&samples.finding.encode().unwrap());
+        check::<TrackedFinding<'_>>(&samples.finding.tracked.encode().unwrap());
+        let member = crate::remedy::RemedyMember {
+            kind: "upgrade".into(),
+            target: "pkg:npm/x".into(),
+            title: "a title".into(),
+            name: "CVE-2026-1".into(),
+            component: "store".into(),
+            owner: samples.risk.owner.clone(),
+            version: "1.2".into(),
+            summary: "do it".into(),
+            due_at: Some(9),
+            first_seen: 8,
+            cause: samples.change.cause.clone(),
+            ..crate::remedy::RemedyMember::default()
+        };
+        check::<RemedyMember<'_>>(&member.encode().unwrap());
         check::<Risk<'_>>(&samples.risk.encode().unwrap());
         check::<Change<'_>>(&samples.change.encode().unwrap());
         check::<Observation<'_>>(&samples.observation.encode().unwrap());

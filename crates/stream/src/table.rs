@@ -30,6 +30,14 @@ impl<K: Eq + Hash + Clone, V: Clone> Table<K, V> {
         self.map.get(key)
     }
 
+    /// The table's own copy of a key that has a value.
+    pub fn key<Q: ?Sized + Eq + Hash>(&self, key: &Q) -> Option<&K>
+    where
+        K: Borrow<Q>,
+    {
+        self.map.get_key_value(key).map(|(key, _)| key)
+    }
+
     /// Whether the key has a value.
     pub fn contains<Q: ?Sized + Eq + Hash>(&self, key: &Q) -> bool
     where

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use tributary_model::AvroRecord;
+use tributary_model::borrowed::{self, Borrowed};
 use tributary_model::id::{RemedyId, RiskId};
 use tributary_model::reject::Reject;
 use tributary_model::remedy::{RemedyMember, Ticket, TicketState};
@@ -13,7 +16,7 @@ use tributary_stream::stage::{REMEDY, Stage};
 use tributary_stream::table::Table;
 
 use super::{event, ticket};
-use crate::{Marks, Timers, decode, refuse};
+use crate::{Marks, Timers, refuse};
 
 const NAME: &str = REMEDY.name;
 
@@ -21,15 +24,17 @@ const NAME: &str = REMEDY.name;
 /// Sooner would leave its copy open for ever, later only costs memory.
 const TICKET_KEPT: Millis = 90 * DAY;
 
-type Members = BTreeMap<RiskId, Arc<RemedyMember>>;
+/// Records of members, encoded: they are read only when their ticket may change.
+type Members = BTreeMap<RiskId, Bytes>;
 
 /// REMEDY's state of one partition.
 #[derive(Debug, Default)]
 pub struct Remedy {
     members: Table<RemedyId, Arc<Members>>,
-    tickets: Table<RemedyId, Arc<Ticket>>,
+    /// The last revision told of each ticket, encoded.
+    tickets: Table<RemedyId, Bytes>,
     /// What this transaction brought, until settle; `None` where a risk left.
-    incoming: BTreeMap<RemedyId, BTreeMap<RiskId, Option<Arc<RemedyMember>>>>,
+    incoming: BTreeMap<RemedyId, BTreeMap<RiskId, Option<Bytes>>>,
     marks: Marks<RemedyId>,
     retiring: Timers<RemedyId>,
 }
@@ -49,13 +54,17 @@ impl Remedy {
         let Some((remedy, risk)) = ids else {
             return Err(refuse(NAME, message, "malformed", "the key of a remedy member is `remedy|risk`"));
         };
-        let member = decode::<RemedyMember>(NAME, message)?.map(Arc::new);
+        if let Some(value) = &message.value {
+            borrowed::RemedyMember::decode(value)
+                .map_err(|error| refuse(NAME, message, "malformed", error.to_string()))?;
+        }
+        let member = message.value.as_deref().map(Bytes::copy_from_slice); // not a part of the block that it was read in
         self.incoming.entry(remedy).or_default().insert(risk, member);
         self.marks.mark(remedy);
         Ok(())
     }
 
-    fn merge(&mut self, remedy: RemedyId, incoming: BTreeMap<RiskId, Option<Arc<RemedyMember>>>) {
+    fn merge(&mut self, remedy: RemedyId, incoming: BTreeMap<RiskId, Option<Bytes>>) {
         let mut members = self.members.get(&remedy).map(|members| Members::clone(members)).unwrap_or_default();
         for (risk, member) in incoming {
             match member {
@@ -75,13 +84,16 @@ impl Remedy {
             self.merge(remedy, incoming);
         }
         let members = self.members.get(&remedy).cloned().unwrap_or_default();
-        let members: Vec<&RemedyMember> = members.values().map(Arc::as_ref).collect();
-        let previous = self.tickets.get(&remedy).map(Arc::as_ref);
-        let Some(ticket) = ticket::ticket(remedy, previous, &members, now) else { return Ok(()) };
-        out.push(event::record(&ticket).map_err(|error| unwritable(remedy, &error))?);
+        // What does not decode was refused on arrival.
+        let members: Vec<RemedyMember> = members.values().filter_map(|one| RemedyMember::decode(one).ok()).collect();
+        let members: Vec<&RemedyMember> = members.iter().collect();
+        let previous = self.tickets.get(&remedy).and_then(|told| serde_json::from_slice(told).ok());
+        let Some(ticket) = ticket::ticket(remedy, previous.as_ref(), &members, now) else { return Ok(()) };
+        let record = event::record(&ticket).map_err(|error| unwritable(remedy, &error))?;
+        self.tickets.insert(remedy, record.value.clone().unwrap_or_default());
+        out.push(record);
         let is_resolved = ticket.state == TicketState::Resolved;
         self.retiring.set(&remedy, is_resolved.then(|| ticket.updated_at.saturating_add(TICKET_KEPT)));
-        self.tickets.insert(remedy, Arc::new(ticket));
         Ok(())
     }
 
@@ -107,7 +119,7 @@ impl Remedy {
             .map_err(|error| refuse(NAME, message, "malformed", format!("not a ticket: {error}")))?;
         let is_resolved = ticket.state == TicketState::Resolved;
         self.retiring.set(&key, is_resolved.then(|| ticket.updated_at.saturating_add(TICKET_KEPT)));
-        self.tickets.insert(key, Arc::new(ticket));
+        self.tickets.insert(key, Bytes::copy_from_slice(value));
         Ok(())
     }
 }

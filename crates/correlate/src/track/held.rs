@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tributary_model::finding::{FindingState, TrackedFinding};
 use tributary_model::sighting::FindingClass;
 use tributary_model::time::{DAY, Millis};
-use tributary_model::{AvroRecord, CodecError};
+use tributary_model::{AvroRecord, CodecError, borrowed};
 
 use super::digest;
 use super::ledger::SILENT_AFTER;
@@ -46,6 +46,21 @@ struct Claimed {
     present: bool,
 }
 
+/// A record and its borrowed form have the same fields.
+macro_rules! standing {
+    ($tracked:ident) => {
+        Standing {
+            class: $tracked.sighting.class,
+            state: $tracked.state,
+            state_since: $tracked.state_since,
+            counts: $tracked.counts,
+            is_attributed: !$tracked.components.is_empty(),
+            left: $tracked.left.iter().map(|left| left.at).min(),
+            said: $tracked.claims.iter().map(|claim| claim.observed_at).max(),
+        }
+    };
+}
+
 impl Held {
     /// Encodes a finding. `contents` are digests of the sightings that the claims of this step come from.
     pub(super) fn new(tracked: &TrackedFinding, asset: Arc<str>, contents: &[(u64, u64)]) -> Result<Self, CodecError> {
@@ -62,8 +77,26 @@ impl Held {
             state: tracked.state,
             class: tracked.sighting.class,
             backfill: tracked.backfill,
-            due: due(tracked),
+            due: standing!(tracked).due(),
         })
+    }
+
+    /// One that was encoded before; what its tools said last is not known.
+    pub(super) fn at_rest(record: &[u8], tracked: &borrowed::TrackedFinding<'_>, asset: Arc<str>) -> Self {
+        let claims = tracked.claims.iter().map(|claim| {
+            let claimant = digest::claimant(claim.tool, claim.scope);
+            Claimed { claimant, content: 0, present: claim.present }
+        });
+        Self {
+            record: Bytes::copy_from_slice(record), // not a part of the block that it was read in
+            asset,
+            claims: claims.collect(),
+            first_seen: tracked.first_seen,
+            state: tracked.state,
+            class: tracked.sighting.class,
+            backfill: tracked.backfill,
+            due: standing!(tracked).due(),
+        }
     }
 
     /// The finding.
@@ -98,22 +131,42 @@ impl Held {
     }
 }
 
-/// When a finding changes without any input: a closed one is forgotten, what it left gets its tombstone, a run-time
-/// detection that is not repeated fades.
-fn due(tracked: &TrackedFinding) -> Option<Millis> {
-    let departed = tracked.left.iter().map(|left| left.at.saturating_add(DEPARTED_KEPT)).min();
-    let closed = (is_closed(tracked) && !tracked.components.is_empty()).then(|| forgotten_at(tracked));
-    let is_live_detection = tracked.sighting.class == FindingClass::Runtime && tracked.state == FindingState::Active;
-    let last = tracked.claims.iter().map(|claim| claim.observed_at).max();
-    let fades = last.filter(|_| is_live_detection).map(|last| last.saturating_add(SILENT_AFTER));
-    departed.into_iter().chain(closed).chain(fades).min()
+/// What of a finding says when it changes by itself.
+struct Standing {
+    class: FindingClass,
+    state: FindingState,
+    state_since: Millis,
+    counts: bool,
+    /// It belongs to a component.
+    is_attributed: bool,
+    /// When it left the first of the components that it has left.
+    left: Option<Millis>,
+    /// When one of its claims was last made.
+    said: Option<Millis>,
+}
+
+impl Standing {
+    /// When a finding changes without any input: a closed one is forgotten, what it left gets its tombstone, a run-time
+    /// detection that is not repeated fades.
+    fn due(&self) -> Option<Millis> {
+        let departed = self.left.map(|left| left.saturating_add(DEPARTED_KEPT));
+        let is_forgotten = is_over(self.state, self.counts) && self.is_attributed;
+        let closed = is_forgotten.then(|| self.state_since.saturating_add(CLOSED_KEPT));
+        let is_live_detection = self.class == FindingClass::Runtime && self.state == FindingState::Active;
+        let fades = self.said.filter(|_| is_live_detection).map(|said| said.saturating_add(SILENT_AFTER));
+        departed.into_iter().chain(closed).chain(fades).min()
+    }
 }
 
 /// Whether nobody needs the finding any more: it is closed, or it does not count and its source has fallen silent (a
 /// branch that was deleted).
 pub(super) fn is_closed(tracked: &TrackedFinding) -> bool {
-    let is_abandoned = tracked.state == FindingState::Stale && !tracked.counts;
-    is_abandoned || matches!(tracked.state, FindingState::Fixed | FindingState::Superseded)
+    is_over(tracked.state, tracked.counts)
+}
+
+fn is_over(state: FindingState, counts: bool) -> bool {
+    let is_abandoned = state == FindingState::Stale && !counts;
+    is_abandoned || matches!(state, FindingState::Fixed | FindingState::Superseded)
 }
 
 /// When a closed finding is forgotten.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tributary_model::borrowed::{self, Borrowed};
 use tributary_model::finding::TrackedFinding;
-use tributary_model::id::FindingId;
+use tributary_model::id::{FindingId, IdParseError};
 use tributary_model::observation::Observation;
 use tributary_model::profile::AssetProfile;
 use tributary_model::reject::Reject;
@@ -108,14 +109,15 @@ impl Track {
 
     /// The asset's own copy of its key; the asset is made when it is new.
     pub(super) fn asset_key(&mut self, asset: &str) -> Arc<str> {
-        let key: Arc<str> = Arc::from(asset);
-        if !self.assets.contains(asset) {
-            self.next_number += 1;
-            let profile = Arc::new(AssetProfile { asset: asset.to_owned(), ..AssetProfile::default() });
-            let fresh = Asset { number: self.next_number, profile, ..Asset::default() };
-            self.assets.insert(Arc::clone(&key), fresh);
-            self.marks.mark(Mark::View(Arc::clone(&key)));
+        if let Some(key) = self.assets.key(asset) {
+            return Arc::clone(key);
         }
+        let key: Arc<str> = Arc::from(asset);
+        self.next_number += 1;
+        let profile = Arc::new(AssetProfile { asset: asset.to_owned(), ..AssetProfile::default() });
+        let fresh = Asset { number: self.next_number, profile, ..Asset::default() };
+        self.assets.insert(Arc::clone(&key), fresh);
+        self.marks.mark(Mark::View(Arc::clone(&key)));
         key
     }
 
@@ -198,7 +200,7 @@ impl Track {
     }
 
     fn load_finding(&mut self, message: &Message) -> Result<(), Reject> {
-        let Some(tracked) = decode::<TrackedFinding>(NAME, message)? else {
+        let Some(value) = &message.value else {
             if let Ok(id) = message.key_str().parse::<FindingId>()
                 && let Some(held) = self.findings.get(&id)
             {
@@ -208,10 +210,15 @@ impl Track {
             }
             return Ok(());
         };
-        let asset = self.asset_key(&tracked.asset);
-        let held = Held::new(&tracked, Arc::clone(&asset), &[]).map_err(|error| broken(message, &error))?;
-        self.members.insert(self.number(&asset), tracked.finding);
-        self.findings.insert(tracked.finding, held);
+        let tracked = borrowed::TrackedFinding::decode(value).map_err(|error| broken(message, &error))?;
+        let id: FindingId = tracked
+            .finding
+            .parse()
+            .map_err(|error: IdParseError| refuse(NAME, message, "undecodable", error.to_string()))?;
+        let asset = self.asset_key(tracked.asset);
+        let held = Held::at_rest(value, &tracked, Arc::clone(&asset));
+        self.members.insert(self.number(&asset), id);
+        self.findings.insert(id, held);
         Ok(())
     }
 

@@ -39,23 +39,26 @@ pub(super) struct Entry {
 
 /// Entries of these outputs, each with its partition; of one partition in their order.
 pub(super) fn pack(outputs: impl IntoIterator<Item = (Output, u32)>, timestamp: Millis) -> Vec<Entry> {
-    let mut entries = Vec::new();
+    let (mut entries, mut scratch) = (Vec::new(), Vec::new());
     let mut open: HashMap<(Topic, u32), Open> = HashMap::new();
     for (output, partition) in outputs {
-        let block = open.entry((output.topic, partition)).or_default();
+        let place = (output.topic, partition);
+        let block = open.entry(place).or_default();
         if output.value.as_ref().is_some_and(|value| value.len() >= ALONE_BYTES) {
-            entries.extend(block.close(timestamp));
+            entries.extend(block.close(place, timestamp, &mut scratch));
             entries.push(alone(output, partition, timestamp));
             continue;
         }
-        block.push(output, partition, timestamp);
+        block.push(output, timestamp);
         if block.raw.len() >= BLOCK_BYTES {
-            entries.extend(block.close(timestamp));
+            entries.extend(block.close(place, timestamp, &mut scratch));
         }
     }
-    let mut rest: Vec<Entry> = open.into_values().filter_map(|mut block| block.close(timestamp)).collect();
-    rest.sort_by_key(|entry| (entry.topic.code(), entry.partition));
-    entries.append(&mut rest);
+    let mut rest: Vec<_> = open.into_iter().collect();
+    rest.sort_by_key(|((topic, partition), _)| (topic.code(), *partition));
+    for (place, mut block) in rest {
+        entries.extend(block.close(place, timestamp, &mut scratch));
+    }
     entries
 }
 
@@ -65,7 +68,7 @@ fn alone(output: Output, partition: u32, timestamp: Millis) -> Entry {
     Entry { topic, partition, stored, messages: vec![message] }
 }
 
-/// A block that more may come into.
+/// A block that more may come into. Its buffers serve one block after the other.
 #[derive(Default)]
 struct Open {
     raw: BytesMut,
@@ -75,44 +78,45 @@ struct Open {
 /// A record of an open block, and where in it.
 struct Record {
     output: Output,
-    partition: u32,
     frame_at: usize,
     layout: codec::Layout,
 }
 
 impl Open {
-    fn push(&mut self, output: Output, partition: u32, timestamp: Millis) {
+    fn push(&mut self, output: Output, timestamp: Millis) {
         let frame_at = self.raw.len();
         self.raw.put_bytes(0, FRAME_BYTES);
         let layout = codec::put(&output, None, timestamp, &mut self.raw);
-        self.records.push(Record { output, partition, frame_at, layout });
+        self.records.push(Record { output, frame_at, layout });
     }
 
-    /// The entry, and an empty block. A record that is alone is stored as it is.
-    fn close(&mut self, timestamp: Millis) -> Option<Entry> {
-        let Self { mut raw, mut records } = std::mem::take(self);
-        let count = records.len();
-        let (topic, partition) = records.first().map(|record| (record.output.topic, record.partition))?;
-        if count == 1 {
-            return records.pop().map(|record| alone(record.output, record.partition, timestamp));
+    /// The entry; nothing is left in it. A record that is alone is stored as it is.
+    fn close(&mut self, place: (Topic, u32), timestamp: Millis, scratch: &mut Vec<u8>) -> Option<Entry> {
+        let (topic, partition) = place;
+        let (raw, count) = (&mut self.raw, self.records.len());
+        if count <= 1 {
+            raw.clear();
+            return self.records.pop().map(|record| alone(record.output, partition, timestamp));
         }
-        for (place, record) in records.iter().enumerate() {
-            let end = records.get(place + 1).map_or(raw.len(), |next| next.frame_at);
+        for (place, record) in self.records.iter().enumerate() {
+            let end = self.records.get(place + 1).map_or(raw.len(), |next| next.frame_at);
             let frame = &mut raw[record.frame_at..record.frame_at + FRAME_BYTES];
             write_frame(frame, (count - 1 - place) as u32, (end - record.frame_at - FRAME_BYTES) as u32);
         }
-        let raw = raw.freeze();
-        let stored = compress(&raw, timestamp);
+        let stored = compress(raw, timestamp, scratch);
+        // As much memory as the records need: readers may keep them.
+        let held = Bytes::copy_from_slice(raw);
+        raw.clear();
         let message = |Record { output, layout, .. }: Record| Message {
             topic,
             partition,
             offset: 0,
-            key: raw.slice(layout.key.clone()),
-            value: output.value.is_some().then(|| raw.slice(layout.value)),
+            key: held.slice(layout.key),
+            value: output.value.is_some().then(|| held.slice(layout.value)),
             headers: output.headers,
             timestamp,
         };
-        Some(Entry { topic, partition, stored, messages: records.into_iter().map(message).collect() })
+        Some(Entry { topic, partition, stored, messages: self.records.drain(..).map(message).collect() })
     }
 }
 
@@ -121,14 +125,18 @@ fn write_frame(frame: &mut [u8], behind: u32, length: u32) {
     frame[4..].copy_from_slice(&length.to_le_bytes());
 }
 
-fn compress(raw: &[u8], timestamp: Millis) -> Bytes {
-    let block = lz4_flex::block::compress(raw);
-    let mut out = BytesMut::with_capacity(PREAMBLE_BYTES + block.len());
-    out.put_i64_le(timestamp);
-    out.put_u8(BLOCK);
-    out.put_u32_le(raw.len() as u32);
-    out.put_slice(&block);
-    out.freeze()
+/// The stored block; made in `scratch`, which grows to what LZ4 may need.
+fn compress(raw: &[u8], timestamp: Millis, scratch: &mut Vec<u8>) -> Bytes {
+    let room = PREAMBLE_BYTES + lz4_flex::block::get_maximum_output_size(raw.len());
+    if scratch.len() < room {
+        scratch.resize(room, 0);
+    }
+    scratch[..8].copy_from_slice(&timestamp.to_le_bytes());
+    scratch[8] = BLOCK;
+    scratch[9..PREAMBLE_BYTES].copy_from_slice(&(raw.len() as u32).to_le_bytes());
+    // There is room for whatever it makes.
+    let length = lz4_flex::block::compress_into(raw, &mut scratch[PREAMBLE_BYTES..]).unwrap_or_default();
+    Bytes::copy_from_slice(&scratch[..PREAMBLE_BYTES + length])
 }
 
 /// The records of an entry, each with its offset and its bytes; `last` is what the entry is stored under.
@@ -163,7 +171,7 @@ pub(super) fn repack(kept: &[(u64, Bytes)], last: u64) -> Option<Bytes> {
         raw.extend_from_slice(&frame);
         raw.extend_from_slice(record);
     }
-    Some(compress(&raw, newest))
+    Some(compress(&raw, newest, &mut Vec::new()))
 }
 
 /// An entry that cannot be read.
