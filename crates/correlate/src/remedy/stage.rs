@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Deserialize;
 use tributary_model::AvroRecord;
 use tributary_model::borrowed::{self, Borrowed};
 use tributary_model::id::{RemedyId, RiskId};
 use tributary_model::reject::Reject;
-use tributary_model::remedy::{RemedyMember, Ticket, TicketState};
+use tributary_model::remedy::{RemedyMember, TicketState};
 use tributary_model::time::{DAY, Millis};
 use tributary_model::topic::Topic;
 use tributary_stream::message::{Message, Outputs};
@@ -115,13 +116,20 @@ impl Remedy {
             self.retiring.set(&key, None);
             return Ok(());
         };
-        let ticket: Ticket = serde_json::from_slice(value)
+        let ticket: Told = serde_json::from_slice(value)
             .map_err(|error| refuse(NAME, message, "malformed", format!("not a ticket: {error}")))?;
         let is_resolved = ticket.state == TicketState::Resolved;
         self.retiring.set(&key, is_resolved.then(|| ticket.updated_at.saturating_add(TICKET_KEPT)));
         self.tickets.insert(key, Bytes::copy_from_slice(value));
         Ok(())
     }
+}
+
+/// What of a ticket is wanted while loading.
+#[derive(Deserialize)]
+struct Told {
+    state: TicketState,
+    updated_at: Millis,
 }
 
 fn unwritable(remedy: RemedyId, error: &serde_json::Error) -> Reject {
