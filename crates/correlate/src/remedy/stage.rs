@@ -56,8 +56,11 @@ impl Remedy {
             return Err(refuse(NAME, message, "malformed", "the key of a remedy member is `remedy|risk`"));
         };
         if let Some(value) = &message.value {
-            borrowed::RemedyMember::decode(value)
-                .map_err(|error| refuse(NAME, message, "malformed", error.to_string()))?;
+            let malformed = |reason: String| refuse(NAME, message, "malformed", reason);
+            let member = borrowed::RemedyMember::decode(value).map_err(|error| malformed(error.to_string()))?;
+            // What is refused now need not be looked for when it is read whole.
+            member.remedy.parse::<RemedyId>().map_err(|error| malformed(error.to_string()))?;
+            member.risk.parse::<RiskId>().map_err(|error| malformed(error.to_string()))?;
         }
         let member = message.value.as_deref().map(Bytes::copy_from_slice); // not a part of the block that it was read in
         self.incoming.entry(remedy).or_default().insert(risk, member);

@@ -18,6 +18,8 @@ use crate::log::LogError;
 
 /// Records looked at in one step. 2000: some milliseconds, which a commit may wait.
 const STEP_RECORDS: usize = 2_000;
+/// The same in bytes. 4 MiB: a part of a large scan has hundreds of kilobytes.
+const STEP_BYTES: usize = 4 << 20;
 /// A partition is cleaned once it has twice what was left of it, and so much more. 8 MiB: nothing that a restore would notice.
 const SLACK_BYTES: u64 = 8 << 20;
 
@@ -153,15 +155,16 @@ impl Cleaning {
     fn entries(&mut self, committer: &Committer) -> Result<Vec<Stored>, LogError> {
         let range = codec::record_key(self.topic, self.partition, self.next)
             ..codec::record_key(self.topic, self.partition, self.end);
-        let (mut found, mut count) = (Vec::new(), 0);
+        let (mut found, mut count, mut bytes) = (Vec::new(), 0, 0);
         self.next = self.end;
         for entry in committer.store.records(self.topic).range(range) {
             let (place, stored) = entry.into_inner().map_err(unreadable)?;
             let last = codec::offset_of(&place).ok_or_else(|| self.damaged(self.end))?;
             let records = block::records(&Bytes::from(stored.clone()), last).ok_or_else(|| self.damaged(last))?;
             count += records.len();
+            bytes += records.iter().map(|(_, record)| record.len()).sum::<usize>();
             found.push((last, stored.len() as u64, records));
-            if count >= STEP_RECORDS {
+            if count >= STEP_RECORDS || bytes >= STEP_BYTES {
                 self.next = last + 1;
                 break;
             }

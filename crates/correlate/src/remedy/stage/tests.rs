@@ -141,9 +141,19 @@ fn a_resolved_ticket_goes_after_ninety_days() {
 #[test]
 fn what_is_no_member_is_refused() {
     let mut stage = Remedy::new();
+    let key = format!("{KEY}|{}", RiskId([1; 16]));
+    let whole = member(1, |_| {}).encode().unwrap();
+    let damaged = |id: String| {
+        let (id, mut record) = (id.into_bytes(), whole.clone());
+        let at = record.windows(id.len()).position(|part| part == id).unwrap();
+        record[at + id.len() - 1] = b'z'; // no digit
+        Bytes::from(record)
+    };
     let bad = [
         message(Topic::Remedies, "nonsense", None),
-        message(Topic::Remedies, &format!("{KEY}|{}", RiskId([1; 16])), Some(Bytes::from_static(b"x"))),
+        message(Topic::Remedies, &key, Some(Bytes::from_static(b"x"))),
+        message(Topic::Remedies, &key, Some(damaged(KEY.to_string()))),
+        message(Topic::Remedies, &key, Some(damaged(RiskId([1; 16]).to_string()))),
     ];
     for message in bad {
         assert_eq!(stage.apply(&message, T0).unwrap_err().code, "malformed");
