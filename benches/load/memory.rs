@@ -1,8 +1,8 @@
 //! The machine's memory, made ready before anything is measured on it.
 //!
-//! A virtual machine gets a page from its host when it touches it for the first time, which takes several times as long as the page
-//! itself, and happens once: a service that runs for days does not see it. The first run after a pause would measure the host. On
-//! a machine of metal both figures are the same.
+//! A virtual machine gets a page from its host when it touches it for the first time, and again after it has given free memory back. A
+//! service that runs for days does not see it; the first run after a pause would measure the host. On a machine of metal both
+//! figures are the same.
 
 use std::hint::black_box;
 use std::time::Instant;

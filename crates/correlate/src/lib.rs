@@ -14,5 +14,5 @@ mod timers;
 pub mod track;
 
 pub(crate) use marks::Marks;
-pub(crate) use refuse::{decode, refuse};
+pub(crate) use refuse::{decode, malformed, refuse};
 pub(crate) use timers::Timers;

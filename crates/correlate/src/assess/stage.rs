@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tributary_model::borrowed::{self, Borrowed};
 use tributary_model::finding::FindingEnd;
-use tributary_model::id::{FindingId, IdParseError, RiskId};
+use tributary_model::id::{FindingId, RiskId};
 use tributary_model::reject::{Origin, Reject};
 use tributary_model::risk::RiskState;
 use tributary_model::sighting::FindingClass;
@@ -31,7 +31,7 @@ use super::place::Place;
 use super::surroundings::Surroundings;
 use super::transition::Cause;
 use crate::graph::Reads;
-use crate::{Marks, Timers, refuse};
+use crate::{Marks, Timers, malformed};
 use cells::{Arrival, Cells, Incoming};
 use signals::Signals;
 
@@ -104,13 +104,11 @@ impl Assess {
         let Some(value) = &message.value else {
             return Ok((self.take_tombstone(message), message.timestamp));
         };
-        let malformed = |reason: String| refuse(NAME, message, "malformed", reason);
-        let finding = borrowed::Finding::decode(value).map_err(|error| malformed(error.to_string()))?;
+        let finding = borrowed::Finding::decode(value).map_err(|error| malformed(NAME, message, error))?;
         if finding.component.is_empty() {
-            return Err(malformed("a finding without a component: TRACK always names one".to_owned()));
+            return Err(malformed(NAME, message, "a finding without a component: TRACK always names one"));
         }
-        let id: FindingId =
-            finding.tracked.finding.parse().map_err(|error: IdParseError| malformed(error.to_string()))?;
+        let id = finding.tracked.finding.parse::<FindingId>().map_err(|error| malformed(NAME, message, error))?;
         let place = Place::from(&finding);
         let arriving = Arriving {
             component: stays(finding.end).then(|| self.cells.shared(finding.component)),
@@ -172,13 +170,13 @@ impl Assess {
 
     fn load_risk(&mut self, message: &Message) -> Result<(), Reject> {
         let Ok(id) = message.key_str().parse::<RiskId>() else {
-            return Err(refuse(NAME, message, "malformed", "the key of a risk is not a risk id"));
+            return Err(malformed(NAME, message, "the key of a risk is not a risk id"));
         };
         let Some(value) = &message.value else {
             self.risks.remove(&id);
             return Ok(());
         };
-        borrowed::Risk::decode(value).map_err(|error| refuse(NAME, message, "malformed", error.to_string()))?;
+        borrowed::Risk::decode(value).map_err(|error| malformed(NAME, message, error))?;
         self.risks.insert(id, Bytes::copy_from_slice(value)); // not a part of the block that it was read in
         Ok(())
     }

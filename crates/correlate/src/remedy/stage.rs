@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use tributary_model::AvroRecord;
 use tributary_model::borrowed::{self, Borrowed};
 use tributary_model::id::{RemedyId, RiskId};
 use tributary_model::reject::Reject;
-use tributary_model::remedy::{RemedyMember, TicketState};
+use tributary_model::remedy::{RemedyMember, Ticket, TicketState};
 use tributary_model::time::{DAY, Millis};
 use tributary_model::topic::Topic;
 use tributary_stream::message::{Message, Outputs};
@@ -17,7 +16,7 @@ use tributary_stream::stage::{REMEDY, Stage};
 use tributary_stream::table::Table;
 
 use super::{event, ticket};
-use crate::{Marks, Timers, refuse};
+use crate::{Marks, Timers, malformed};
 
 const NAME: &str = REMEDY.name;
 
@@ -53,14 +52,13 @@ impl Remedy {
             .split_once('|')
             .and_then(|(remedy, risk)| Some((remedy.parse::<RemedyId>().ok()?, risk.parse::<RiskId>().ok()?)));
         let Some((remedy, risk)) = ids else {
-            return Err(refuse(NAME, message, "malformed", "the key of a remedy member is `remedy|risk`"));
+            return Err(malformed(NAME, message, "the key of a remedy member is `remedy|risk`"));
         };
         if let Some(value) = &message.value {
-            let malformed = |reason: String| refuse(NAME, message, "malformed", reason);
-            let member = borrowed::RemedyMember::decode(value).map_err(|error| malformed(error.to_string()))?;
+            let member = borrowed::RemedyMember::decode(value).map_err(|error| malformed(NAME, message, error))?;
             // What is refused now need not be looked for when it is read whole.
-            member.remedy.parse::<RemedyId>().map_err(|error| malformed(error.to_string()))?;
-            member.risk.parse::<RiskId>().map_err(|error| malformed(error.to_string()))?;
+            member.remedy.parse::<RemedyId>().map_err(|error| malformed(NAME, message, error))?;
+            member.risk.parse::<RiskId>().map_err(|error| malformed(NAME, message, error))?;
         }
         let member = message.value.as_deref().map(Bytes::copy_from_slice); // not a part of the block that it was read in
         self.incoming.entry(remedy).or_default().insert(risk, member);
@@ -88,7 +86,7 @@ impl Remedy {
             self.merge(remedy, incoming);
         }
         let members = self.members.get(&remedy).cloned().unwrap_or_default();
-        // What does not decode was refused on arrival.
+        // Members and tickets that do not decode were refused on arrival.
         let members: Vec<RemedyMember> = members.values().filter_map(|one| RemedyMember::decode(one).ok()).collect();
         let members: Vec<&RemedyMember> = members.iter().collect();
         let previous = self.tickets.get(&remedy).and_then(|told| serde_json::from_slice(told).ok());
@@ -112,27 +110,20 @@ impl Remedy {
 
     fn load_ticket(&mut self, message: &Message) -> Result<(), Reject> {
         let Ok(key) = message.key_str().parse::<RemedyId>() else {
-            return Err(refuse(NAME, message, "malformed", "the key of a ticket is not a remedy id"));
+            return Err(malformed(NAME, message, "the key of a ticket is not a remedy id"));
         };
         let Some(value) = &message.value else {
             self.tickets.remove(&key);
             self.retiring.set(&key, None);
             return Ok(());
         };
-        let ticket: Told = serde_json::from_slice(value)
-            .map_err(|error| refuse(NAME, message, "malformed", format!("not a ticket: {error}")))?;
+        let ticket: Ticket = serde_json::from_slice(value)
+            .map_err(|error| malformed(NAME, message, format_args!("not a ticket: {error}")))?;
         let is_resolved = ticket.state == TicketState::Resolved;
         self.retiring.set(&key, is_resolved.then(|| ticket.updated_at.saturating_add(TICKET_KEPT)));
         self.tickets.insert(key, Bytes::copy_from_slice(value));
         Ok(())
     }
-}
-
-/// What of a ticket is wanted while loading.
-#[derive(Deserialize)]
-struct Told {
-    state: TicketState,
-    updated_at: Millis,
 }
 
 fn unwritable(remedy: RemedyId, error: &serde_json::Error) -> Reject {

@@ -46,10 +46,14 @@ struct Claimed {
     present: bool,
 }
 
-/// A record and its borrowed form have the same fields.
-macro_rules! standing {
-    ($tracked:ident) => {
-        Standing {
+/// A finding at rest, of a record or of its borrowed form: both have the same fields. `$content` tells of a claimant what it said last.
+macro_rules! held {
+    ($record:expr, $tracked:ident, $asset:ident, $content:expr) => {{
+        let claims = $tracked.claims.iter().map(|claim| {
+            let claimant = digest::claimant(&claim.tool, &claim.scope);
+            Claimed { claimant, content: $content(claimant), present: claim.present }
+        });
+        let standing = Standing {
             class: $tracked.sighting.class,
             state: $tracked.state,
             state_since: $tracked.state_since,
@@ -57,46 +61,31 @@ macro_rules! standing {
             is_attributed: !$tracked.components.is_empty(),
             left: $tracked.left.iter().map(|left| left.at).min(),
             said: $tracked.claims.iter().map(|claim| claim.observed_at).max(),
+        };
+        Held {
+            record: $record,
+            asset: $asset,
+            claims: claims.collect(),
+            first_seen: $tracked.first_seen,
+            state: $tracked.state,
+            class: $tracked.sighting.class,
+            backfill: $tracked.backfill,
+            due: standing.due(),
         }
-    };
+    }};
 }
 
 impl Held {
     /// Encodes a finding. `contents` are digests of the sightings that the claims of this step come from.
     pub(super) fn new(tracked: &TrackedFinding, asset: Arc<str>, contents: &[(u64, u64)]) -> Result<Self, CodecError> {
-        let claims = tracked.claims.iter().map(|claim| {
-            let claimant = digest::claimant(&claim.tool, &claim.scope);
-            let content = contents.iter().rev().find(|known| known.0 == claimant).map_or(0, |known| known.1);
-            Claimed { claimant, content, present: claim.present }
-        });
-        Ok(Self {
-            record: tracked.encode()?.into(),
-            asset,
-            claims: claims.collect(),
-            first_seen: tracked.first_seen,
-            state: tracked.state,
-            class: tracked.sighting.class,
-            backfill: tracked.backfill,
-            due: standing!(tracked).due(),
-        })
+        let content = |claimant| contents.iter().rev().find(|known| known.0 == claimant).map_or(0, |known| known.1);
+        Ok(held!(tracked.encode()?.into(), tracked, asset, content))
     }
 
     /// One that was encoded before; what its tools said last is not known.
     pub(super) fn at_rest(record: &[u8], tracked: &borrowed::TrackedFinding<'_>, asset: Arc<str>) -> Self {
-        let claims = tracked.claims.iter().map(|claim| {
-            let claimant = digest::claimant(claim.tool, claim.scope);
-            Claimed { claimant, content: 0, present: claim.present }
-        });
-        Self {
-            record: Bytes::copy_from_slice(record), // not a part of the block that it was read in
-            asset,
-            claims: claims.collect(),
-            first_seen: tracked.first_seen,
-            state: tracked.state,
-            class: tracked.sighting.class,
-            backfill: tracked.backfill,
-            due: standing!(tracked).due(),
-        }
+        // A copy: `record` is a part of the block that it was read in.
+        held!(Bytes::copy_from_slice(record), tracked, asset, |_| 0)
     }
 
     /// The finding.

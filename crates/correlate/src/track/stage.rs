@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tributary_model::borrowed::{self, Borrowed};
 use tributary_model::finding::TrackedFinding;
-use tributary_model::id::{FindingId, IdParseError};
+use tributary_model::id::FindingId;
 use tributary_model::observation::Observation;
 use tributary_model::profile::AssetProfile;
 use tributary_model::reject::Reject;
@@ -22,7 +22,7 @@ use super::ledger::{self, Scope};
 use super::members::{Asset, Members};
 use super::profile;
 use crate::graph::{Graph, Reads};
-use crate::{Marks, Timers, decode, refuse};
+use crate::{Marks, Timers, decode, malformed, refuse};
 
 pub(super) const NAME: &str = TRACK.name;
 
@@ -210,11 +210,8 @@ impl Track {
             }
             return Ok(());
         };
-        let tracked = borrowed::TrackedFinding::decode(value).map_err(|error| broken(message, &error))?;
-        let id: FindingId = tracked
-            .finding
-            .parse()
-            .map_err(|error: IdParseError| refuse(NAME, message, "undecodable", error.to_string()))?;
+        let tracked = borrowed::TrackedFinding::decode(value).map_err(|error| malformed(NAME, message, error))?;
+        let id = tracked.finding.parse::<FindingId>().map_err(|error| malformed(NAME, message, error))?;
         let asset = self.asset_key(tracked.asset);
         let held = Held::at_rest(value, &tracked, Arc::clone(&asset));
         self.members.insert(self.number(&asset), id);

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use lz4_flex::block::compress_prepend_size;
 use tributary_model::Topic;
 use tributary_model::time::Millis;
 
@@ -25,7 +26,7 @@ const COMPRESS_BYTES: usize = 4 << 10;
 /// No record is larger, so a damaged length cannot ask for more. 256 MiB: more than an intake takes.
 const VALUE_BYTES_MAX: usize = 256 << 20;
 /// Time, flags, key length.
-pub(super) const PREAMBLE_BYTES: usize = 8 + 1 + 4;
+const PREAMBLE_BYTES: usize = 8 + 1 + 4;
 
 /// Topic and partition.
 pub(super) fn partition_key(topic: Topic, partition: u32) -> [u8; 5] {
@@ -106,11 +107,8 @@ fn compress(value: &[u8]) -> Option<Bytes> {
     if value.len() < COMPRESS_BYTES || value.len() > VALUE_BYTES_MAX {
         return None;
     }
-    let block = lz4_flex::block::compress(value);
-    let mut out = BytesMut::with_capacity(4 + block.len());
-    out.put_u32_le(value.len() as u32);
-    out.put_slice(&block);
-    (out.len() < value.len()).then(|| out.freeze())
+    let block = compress_prepend_size(value);
+    (block.len() < value.len()).then(|| block.into())
 }
 
 /// What is in an LZ4 block behind its length.

@@ -47,8 +47,9 @@ fn an_older_format_is_read_and_raised() {
     let file = directory.path().join("tributary-log-format");
     let log: Arc<dyn Log> = Arc::new(open(directory.path(), &clock).unwrap());
     // One at a time they are stored as formats 1 and 2 stored all.
-    for n in 0..3 {
-        append(&log, vec![record(Topic::Risks, "k", &n.to_string())]);
+    let large = "as format 2 compressed it ".repeat(400);
+    for value in ["0", "1", &large] {
+        append(&log, vec![record(Topic::Risks, "k", value)]);
     }
     drop(log);
     for older in ["1\n", "2\n"] {
@@ -56,7 +57,7 @@ fn an_older_format_is_read_and_raised() {
         let log: Arc<dyn Log> = Arc::new(open(directory.path(), &clock).unwrap());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "3\n");
         let values = read(&log, Topic::Risks).into_iter().map(|message| message.value.unwrap());
-        assert_eq!(values.collect::<Vec<_>>(), ["0", "1", "2"]);
+        assert_eq!(values.collect::<Vec<_>>(), ["0", "1", &large]);
     }
 }
 

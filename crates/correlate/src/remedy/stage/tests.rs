@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use tributary_model::AvroRecord;
-use tributary_model::remedy::Ticket;
 use tributary_model::risk::RiskState;
 use tributary_model::severity::Band;
 use tributary_stream::message::Output;
