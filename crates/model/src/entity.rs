@@ -33,7 +33,10 @@ pub fn component(name: &str) -> String {
 /// `vuln:CVE-2021-44228`; ids are as published, with letters of CVE and distribution ids in upper case (see [`vulnerability_id`]).
 #[must_use]
 pub fn vulnerability(id: &str) -> String {
-    format!("vuln:{}", vulnerability_id(id))
+    let mut key = String::with_capacity("vuln:".len() + id.len());
+    key.push_str("vuln:");
+    push_vulnerability_id(id, &mut key);
+    key
 }
 
 /// `product:<purl without qualifiers>` or `product:sha256:…`.
@@ -57,15 +60,25 @@ pub fn name(entity: &str) -> &str {
 /// Canonical spelling of an advisory id: `cve-2021-1` → `CVE-2021-1`, `ghsa-ABCD-…` → `GHSA-abcd-…`; others trimmed.
 #[must_use]
 pub fn vulnerability_id(id: &str) -> String {
+    let mut canonical = String::with_capacity(id.len());
+    push_vulnerability_id(id, &mut canonical);
+    canonical
+}
+
+fn push_vulnerability_id(id: &str, into: &mut String) {
     let id = id.trim();
     let has_prefix = |prefix: &str| id.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    let start = into.len();
     if has_prefix("GHSA-") {
-        return format!("GHSA-{}", id[5..].to_ascii_lowercase());
+        into.push_str("GHSA-");
+        into.push_str(&id["GHSA-".len()..]);
+        into[start + "GHSA-".len()..].make_ascii_lowercase();
+        return;
     }
-    if has_prefix("CVE-") || has_prefix("RHSA-") || has_prefix("DSA-") || has_prefix("USN-") || has_prefix("CWE-") {
-        return id.to_ascii_uppercase();
+    into.push_str(id);
+    if ["CVE-", "RHSA-", "DSA-", "USN-", "CWE-"].into_iter().any(has_prefix) {
+        into[start..].make_ascii_uppercase();
     }
-    id.to_owned()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Package URLs without version and qualifiers: the identity of a package.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use packageurl::PackageUrl;
@@ -56,18 +57,27 @@ fn canonical(ecosystem: &str, namespace: &str, name: &str) -> String {
         ecosystem,
         "pypi" | "github" | "bitbucket" | "deb" | "rpm" | "apk" | "golang" | "composer" | "npm" | "nuget"
     );
-    let case = |text: &str| if fold { text.to_lowercase() } else { text.to_owned() };
+    let case = |text| if fold { lower_case(text) } else { Cow::Borrowed(text) };
     let name = match ecosystem {
-        "pypi" => fold_pypi(name),
+        "pypi" => Cow::Owned(fold_pypi(name)),
         _ => case(name),
     };
-    let mut purl = format!("pkg:{ecosystem}/");
+    let mut purl = String::with_capacity("pkg://".len() + ecosystem.len() + namespace.len() + name.len());
+    purl.push_str("pkg:");
+    purl.push_str(ecosystem);
+    purl.push('/');
     for segment in namespace.split('/').filter(|segment| !segment.is_empty()) {
         encode(&case(segment), &mut purl);
         purl.push('/');
     }
     encode(&name, &mut purl);
     purl
+}
+
+/// The text without upper case; mostly it has none.
+fn lower_case(text: &str) -> Cow<'_, str> {
+    let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
 }
 
 /// PEP 503: runs of `-`, `_`, `.` are one `-`; case does not count.

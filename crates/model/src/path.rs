@@ -3,22 +3,25 @@
 /// `/`-separated, relative, without `./`, `file://`, drive letters, empty or `.` segments; `..` is resolved and cannot escape the root.
 #[must_use]
 pub fn canonical(path: &str) -> String {
-    let path = path.trim().trim_start_matches("file://").replace('\\', "/");
+    let path = path.trim().trim_start_matches("file://");
     let path = match path.as_bytes() {
         [drive, b':', ..] if drive.is_ascii_alphabetic() => &path[2..],
-        _ => &path,
+        _ => path,
     };
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
+    let mut canonical = String::with_capacity(path.len());
+    for segment in path.split(['/', '\\']) {
         match segment {
             "" | "." => {}
-            ".." => {
-                segments.pop();
+            ".." => canonical.truncate(directory(&canonical).len()),
+            segment => {
+                if !canonical.is_empty() {
+                    canonical.push('/');
+                }
+                canonical.push_str(segment);
             }
-            segment => segments.push(segment),
         }
     }
-    segments.join("/")
+    canonical
 }
 
 /// The directory of a canonical path; empty at the root.

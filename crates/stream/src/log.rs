@@ -254,6 +254,11 @@ pub trait Worker: Send {
 
     /// Rings this worker out of a waiting poll, from any thread.
     fn waker(&self) -> Waker;
+
+    /// Records that the next polls would deliver; `None` where the log would have to ask somebody.
+    fn waiting(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Appends outside of any group.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tributary_model::borrowed::{self, Borrowed};
+use tributary_model::borrowed::Borrowed;
 use tributary_model::context::EntityContext;
 use tributary_model::fact::{Attribute, value};
 use tributary_model::finding::{FindingEnd, FindingState};
@@ -17,7 +17,7 @@ use tributary_model::risk::RiskState;
 use tributary_model::scan::{ScanRun, ScanState};
 use tributary_model::severity::Band;
 use tributary_model::time::Millis;
-use tributary_model::{AvroRecord, Topic, entity};
+use tributary_model::{AvroRecord, Topic, entity, skimmed};
 use tributary_stream::log::{Budget, Log, LogError, Start};
 use tributary_stream::{Message, Position};
 
@@ -93,6 +93,28 @@ struct OfTicket {
     state: TicketState,
 }
 
+/// Sums that the funnel shows, kept as records come: it is asked for several times a second while somebody waits.
+#[derive(Default)]
+struct Counts {
+    /// Open risks.
+    open: BTreeMap<Band, u64>,
+    tickets_open: u64,
+    sightings: u64,
+}
+
+impl Counts {
+    /// A risk was replaced; `None`: it was or is not there.
+    fn risk(&mut self, before: Option<&RiskSummary>, after: Option<&RiskSummary>) {
+        let open = |risk: Option<&RiskSummary>| risk.filter(|risk| risk.state == RiskState::Open).map(|risk| risk.band);
+        if let Some(count) = open(before).and_then(|band| self.open.get_mut(&band)) {
+            *count -= 1;
+        }
+        if let Some(band) = open(after) {
+            *self.open.entry(band).or_default() += 1;
+        }
+    }
+}
+
 #[derive(Default)]
 struct Known {
     risks: HashMap<RiskId, RiskSummary>,
@@ -101,6 +123,7 @@ struct Known {
     scan_order: std::collections::VecDeque<String>,
     sightings: HashMap<String, u32>,
     tickets_open: HashMap<String, bool>,
+    counts: Counts,
     components: BTreeMap<String, (String, i64)>,
     covered: BTreeMap<String, Vec<&'static str>>,
     rejects: u64,
@@ -207,15 +230,15 @@ impl View {
     #[must_use]
     pub fn funnel(&self, raw_records: u64) -> Funnel {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let open = || known.risks.values().filter(|risk| risk.state == RiskState::Open);
-        let of_band = |band: Band| open().filter(|risk| risk.band == band).count() as u64;
+        let Counts { open, tickets_open, sightings } = &known.counts;
+        let of_band = |band: Band| open.get(&band).copied().unwrap_or_default();
         Funnel {
             raw_records,
-            sightings: known.sightings.values().map(|n| u64::from(*n)).sum(),
+            sightings: *sightings,
             findings_active: known.active.len() as u64,
-            risks_open: open().count() as u64,
+            risks_open: open.values().sum(),
             by_band: Band::ALL.into_iter().map(|band| (band.name(), of_band(band))).collect(),
-            tickets_open: known.tickets_open.values().filter(|open| **open).count() as u64,
+            tickets_open: *tickets_open,
             rejects: known.rejects,
         }
     }
@@ -247,13 +270,13 @@ impl Known {
     fn absorb(&mut self, message: &Message) {
         let value = message.value.as_deref();
         match message.topic {
-            Topic::Risks => match value.map(borrowed::Risk::decode) {
+            Topic::Risks => match value.map(skimmed::Risk::decode) {
                 Some(Ok(risk)) => self.risk(&risk, (message.partition, message.offset)),
                 Some(Err(_)) => {}
-                None => drop(message.key_str().parse().map(|id: RiskId| self.risks.remove(&id))),
+                None => self.forget_risk(message.key_str()),
             },
             Topic::Findings => {
-                if let Some(Ok(finding)) = value.map(borrowed::Finding::decode) {
+                if let Some(Ok(finding)) = value.map(skimmed::Finding::decode) {
                     self.finding(&finding);
                 }
             }
@@ -264,7 +287,9 @@ impl Known {
             }
             Topic::Tickets => {
                 let state = value.and_then(|v| serde_json::from_slice::<OfTicket>(v).ok()).map(|ticket| ticket.state);
-                self.tickets_open.insert(message.key_str().to_owned(), state == Some(TicketState::Open));
+                let is_open = state == Some(TicketState::Open);
+                let was_open = self.tickets_open.insert(message.key_str().to_owned(), is_open) == Some(true);
+                self.counts.tickets_open = self.counts.tickets_open + u64::from(is_open) - u64::from(was_open);
             }
             Topic::Context if entity::kind(message.key_str()) == "component" => {
                 let name = entity::name(message.key_str()).to_owned();
@@ -279,7 +304,7 @@ impl Known {
         }
     }
 
-    fn risk(&mut self, risk: &borrowed::Risk<'_>, at: (u32, u64)) {
+    fn risk(&mut self, risk: &skimmed::Risk<'_>, at: (u32, u64)) {
         let Ok(id) = risk.risk.parse() else { return };
         let summary = RiskSummary {
             risk: id,
@@ -293,10 +318,17 @@ impl Known {
             state: risk.state,
             at,
         };
+        self.counts.risk(self.risks.get(&id), Some(&summary));
         self.risks.insert(id, summary);
     }
 
-    fn finding(&mut self, finding: &borrowed::Finding<'_>) {
+    fn forget_risk(&mut self, id: &str) {
+        let Ok(id) = id.parse::<RiskId>() else { return };
+        let gone = self.risks.remove(&id);
+        self.counts.risk(gone.as_ref(), None);
+    }
+
+    fn finding(&mut self, finding: &skimmed::Finding<'_>) {
         let tracked = &finding.tracked;
         let Ok(id) = tracked.finding.parse() else { return };
         let is_active = finding.end == FindingEnd::None
@@ -316,7 +348,8 @@ impl Known {
     }
 
     fn scan_run(&mut self, key: String, run: ScanRun) {
-        self.sightings.insert(key, run.sightings);
+        let before = self.sightings.insert(key, run.sightings).unwrap_or_default();
+        self.counts.sightings = self.counts.sightings + u64::from(run.sightings) - u64::from(before);
         if run.state == ScanState::Applied {
             for component in &run.components {
                 let covered = self.covered.entry(component.clone()).or_default();
@@ -346,4 +379,70 @@ fn ownership(context: &EntityContext) -> (String, i64) {
     let owner = context.get(Attribute::Owner).and_then(|a| value::parse::<String>(&a.value)).unwrap_or_default();
     let tier = context.get(Attribute::Tier).and_then(|a| value::parse::<i64>(&a.value)).unwrap_or(0);
     (owner, tier)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tributary_model::risk::Risk;
+
+    use super::*;
+
+    fn told(topic: Topic, key: &str, value: Option<Vec<u8>>) -> Message {
+        Message {
+            topic,
+            partition: 0,
+            offset: 0,
+            key: Bytes::from(key.to_owned()),
+            value: value.map(Bytes::from),
+            headers: Vec::new(),
+            timestamp: 0,
+        }
+    }
+
+    fn risk(id: RiskId, band: Band, state: RiskState) -> Message {
+        let risk = Risk { risk: id, band, state, ..Risk::default() };
+        told(Topic::Risks, &id.to_string(), Some(risk.encode().unwrap()))
+    }
+
+    fn scan(key: &str, sightings: u32) -> Message {
+        let run = ScanRun { scan_id: key.into(), sightings, ..ScanRun::default() };
+        told(Topic::Scans, key, Some(run.encode().unwrap()))
+    }
+
+    fn ticket(key: &str, state: Option<&str>) -> Message {
+        told(Topic::Tickets, key, state.map(|state| format!(r#"{{"state":"{state}"}}"#).into_bytes()))
+    }
+
+    /// The sums after every record, which replaces, closes, reopens or removes one before it: bands, tickets, sightings.
+    #[test]
+    fn sums_follow_what_replaces_and_what_removes() {
+        let (one, other) = (RiskId([1; 16]), RiskId([2; 16]));
+        let (open, closed, suppressed) = (RiskState::Open, RiskState::Resolved, RiskState::Suppressed);
+        let steps = [
+            (risk(one, Band::Defer, open), (0, 1, 0, 0)),
+            (risk(one, Band::Immediate, open), (1, 0, 0, 0)),
+            (risk(other, Band::Immediate, open), (2, 0, 0, 0)),
+            (risk(other, Band::Immediate, suppressed), (1, 0, 0, 0)),
+            (risk(other, Band::Defer, open), (1, 1, 0, 0)),
+            (risk(one, Band::Immediate, closed), (0, 1, 0, 0)),
+            (told(Topic::Risks, &one.to_string(), None), (0, 1, 0, 0)),
+            (told(Topic::Risks, &other.to_string(), None), (0, 0, 0, 0)),
+            (told(Topic::Risks, &other.to_string(), None), (0, 0, 0, 0)),
+            (ticket("t", Some("open")), (0, 0, 1, 0)),
+            (ticket("t", Some("open")), (0, 0, 1, 0)),
+            (ticket("t", None), (0, 0, 0, 0)),
+            (scan("a", 7), (0, 0, 0, 7)),
+            (scan("b", 2), (0, 0, 0, 9)),
+            (scan("a", 4), (0, 0, 0, 6)),
+        ];
+        let view = View::default();
+        for (at, (message, (immediate, defer, tickets, sightings))) in steps.into_iter().enumerate() {
+            view.absorb(&[message]);
+            let funnel = view.funnel(0);
+            let found = (funnel.by_band["immediate"], funnel.by_band["defer"], funnel.tickets_open, funnel.sightings);
+            assert_eq!(found, (immediate, defer, tickets, sightings), "after step {at}");
+            assert_eq!(funnel.risks_open, immediate + defer, "after step {at}");
+        }
+    }
 }

@@ -94,63 +94,94 @@ fn number<'a>(text: &mut &'a [u8]) -> (usize, &'a [u8]) {
 
 /// A piece of a version: a word before a release, the end, a word that means the release itself, a later word, a number.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Piece {
-    Before(u8, String),
+enum Piece<'a> {
+    Before(u8, Word<'a>),
     End,
-    After(String),
-    Number(usize, Vec<u8>),
+    After(Word<'a>),
+    /// See [`number`].
+    Number(usize, &'a [u8]),
 }
 
+/// ASCII letters, whatever their case.
+#[derive(Debug)]
+struct Word<'a>(&'a [u8]);
+
+impl Ord for Word<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.iter().map(u8::to_ascii_lowercase).cmp(other.0.iter().map(u8::to_ascii_lowercase))
+    }
+}
+
+impl PartialOrd for Word<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Word<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(other.0)
+    }
+}
+
+impl Eq for Word<'_> {}
+
 fn common(left: &str, right: &str) -> Ordering {
-    let (left, right) = (pieces(left), pieces(right));
-    let length = left.len().max(right.len());
-    for at in 0..length {
+    let (mut left, mut right) = (pieces(left), pieces(right));
+    loop {
         // A missing number is zero: 1.0 equals 1.0.0; a missing word is the release.
-        let order = match (left.get(at), right.get(at)) {
+        let order = match (left.next(), right.next()) {
+            (None, None) => return Ordering::Equal,
             (Some(Piece::Number(size, _)), None) => size.cmp(&0),
-            (None, Some(Piece::Number(size, _))) => 0.cmp(size),
-            (left, right) => left.unwrap_or(&Piece::End).cmp(right.unwrap_or(&Piece::End)),
+            (None, Some(Piece::Number(size, _))) => 0.cmp(&size),
+            (left, right) => left.unwrap_or(Piece::End).cmp(&right.unwrap_or(Piece::End)),
         };
         if order.is_ne() {
             return order;
         }
     }
-    Ordering::Equal
 }
 
-fn pieces(version: &str) -> Vec<Piece> {
+fn pieces(version: &str) -> impl Iterator<Item = Piece<'_>> {
     let version = version.trim().trim_start_matches(['v', 'V', '=']);
     let version = version.split_once('+').map_or(version, |(version, _)| version);
-    let mut pieces = Vec::new();
     let mut rest = version.as_bytes();
-    while let Some(first) = rest.first() {
-        if first.is_ascii_digit() {
+    std::iter::from_fn(move || {
+        let at = rest.iter().position(u8::is_ascii_alphanumeric)?;
+        rest = &rest[at..];
+        if rest[0].is_ascii_digit() {
             let (size, digits) = number(&mut rest);
-            pieces.push(Piece::Number(size, digits.to_vec()));
-        } else if first.is_ascii_alphabetic() {
-            let end = rest.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
-            let word = String::from_utf8_lossy(&rest[..end]).to_ascii_lowercase();
-            rest = &rest[end..];
-            pieces.push(piece_of(word));
-        } else {
-            rest = &rest[1..];
+            return Some(Piece::Number(size, digits));
         }
-    }
-    pieces
+        let end = rest.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(piece_of(word))
+    })
 }
 
-fn piece_of(word: String) -> Piece {
-    let rank = match word.as_str() {
-        "dev" | "snapshot" | "canary" | "nightly" => 0,
-        "a" | "alpha" => 1,
-        "b" | "beta" => 2,
-        "m" | "milestone" => 3,
-        "pre" | "preview" => 4,
-        "c" | "cr" | "rc" => 5,
-        "final" | "ga" | "release" | "jre" | "android" => return Piece::End,
-        _ => return Piece::After(word),
-    };
-    Piece::Before(rank, word)
+/// Words before a release, earliest first: synonyms share a line.
+const BEFORE: [&[&str]; 6] = [
+    &["dev", "snapshot", "canary", "nightly"],
+    &["a", "alpha"],
+    &["b", "beta"],
+    &["m", "milestone"],
+    &["pre", "preview"],
+    &["c", "cr", "rc"],
+];
+
+/// Words that mean the release itself.
+const RELEASE: [&str; 5] = ["final", "ga", "release", "jre", "android"];
+
+fn piece_of(word: &[u8]) -> Piece<'_> {
+    let is_one_of = |words: &[&str]| words.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word));
+    if is_one_of(&RELEASE) {
+        return Piece::End;
+    }
+    match BEFORE.iter().position(|words| is_one_of(words)) {
+        Some(rank) => Piece::Before(rank as u8, Word(word)),
+        None => Piece::After(Word(word)),
+    }
 }
 
 #[cfg(test)]

@@ -85,6 +85,13 @@ impl Cursors {
         Ok(())
     }
 
+    /// Offsets between the cursors and the ends: records, but for gaps where some were cleaned.
+    pub(super) fn waiting(&self) -> u64 {
+        let tails = &self.inner.tails;
+        let given_out = self.places.iter().filter(|place| !self.held.contains(&(place.at.topic, place.at.partition)));
+        given_out.map(|place| tails.end(place.at.topic, place.at.partition).saturating_sub(place.at.next)).sum()
+    }
+
     pub(super) fn waker(&self) -> Waker {
         self.waiter.waker.clone()
     }

@@ -84,6 +84,10 @@ impl Worker for EmbeddedWorker {
     fn waker(&self) -> Waker {
         self.cursors.waker()
     }
+
+    fn waiting(&self) -> Option<u64> {
+        Some(self.cursors.waiting())
+    }
 }
 
 /// Where a group goes on in a partition.

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use tributary_model::Topic;
 use tributary_model::time::{DAY, Millis};
 
-/// Partitions of the topics of a new directory. 4: every insert into ClickHouse makes a part of each table for each of them, and
-/// the files of small parts were a quarter of what the engine did (`perf record`, a cold load); fewer would bound the workers of a
-/// stage on a larger machine.
-pub const NEW_PARTITIONS: u32 = 4;
+/// Partitions of the topics of a new directory. 2: every insert into ClickHouse makes a part of each table for each of them, and
+/// making the files of small parts is most of what an insert costs the engine (`perf record`, a cold load). `up` has one worker a
+/// stage; a later one may have two.
+pub const NEW_PARTITIONS: u32 = 2;
 
 /// How the embedded log is sized and how long it remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
