@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, AvroRecord, CodecError};
 use crate::finding::{FindingEnd, FindingState, RuntimeVerdict};
+use crate::id::FindingId;
 use crate::observation::UseLevel;
 use crate::risk::{ChangeKind, Exposure, RiskState};
 use crate::severity::{Band, Severity};
@@ -31,6 +32,10 @@ macro_rules! borrowed {
     ($($name:ident => $of:ty),+ $(,)?) => { $(impl<'a> Borrowed<'a> for $name<'a> { type Of = $of; })+ };
 }
 
+impl<'a> Borrowed<'a> for Finding<'a, FindingId> {
+    type Of = crate::finding::Finding;
+}
+
 borrowed! {
     Finding => crate::finding::Finding,
     TrackedFinding => crate::finding::TrackedFinding,
@@ -40,20 +45,20 @@ borrowed! {
     Observation => crate::observation::Observation,
 }
 
-/// See [`crate::finding::Finding`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Finding<'a> {
+/// See [`crate::finding::Finding`]. `I`: the finding's id as text, or as what it is.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Finding<'a, I = &'a str> {
     pub component: &'a str,
     pub end: FindingEnd,
     pub moved_to: &'a str,
     #[serde(borrow)]
-    pub tracked: TrackedFinding<'a>,
+    pub tracked: TrackedFinding<'a, I>,
 }
 
 /// See [`crate::finding::TrackedFinding`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrackedFinding<'a> {
-    pub finding: &'a str,
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TrackedFinding<'a, I = &'a str> {
+    pub finding: I,
     pub asset: &'a str,
     #[serde(borrow)]
     pub sighting: Sighting<'a>,
@@ -106,7 +111,7 @@ pub struct ToolClaim<'a> {
 }
 
 /// See [`crate::sighting::Sighting`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Sighting<'a> {
     pub class: FindingClass,
     pub rule: &'a str,
@@ -182,7 +187,7 @@ pub struct Secret<'a> {
 }
 
 /// See [`crate::reject::Origin`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Origin<'a> {
     pub topic: &'a str,
     pub partition: u32,
@@ -440,6 +445,7 @@ mod tests {
         }
         let samples = codec::samples();
         check::<Finding<'_>>(&samples.finding.encode().unwrap());
+        check::<Finding<'_, FindingId>>(&samples.finding.encode().unwrap());
         check::<TrackedFinding<'_>>(&samples.finding.tracked.encode().unwrap());
         let member = crate::remedy::RemedyMember {
             kind: "upgrade".into(),

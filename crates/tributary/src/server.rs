@@ -88,8 +88,15 @@ struct RisksQuery {
 /// At most so many risks per answer: the list is for people; analysts ask ClickHouse.
 const RISKS_MAX: usize = 10_000;
 
+/// How long a list waits for the summary to have what was on the log when it was asked for: who was just told that a scan is assessed
+/// gets its risks. Longer than it takes when the machine is busy; then the list is as old as the summary.
+const SUMMARY_WAIT_MAX: Duration = Duration::from_secs(2);
+
 async fn risks(State(shared): State<Shared>, Query(query): Query<RisksQuery>) -> Response {
     let limit = query.limit.unwrap_or(20).min(RISKS_MAX);
+    let (log, view) = (Arc::clone(&shared.log), shared.view.clone());
+    let wait = move || log.ends(&[Topic::Risks]).map(|ends| view.wait_for(&ends, SUMMARY_WAIT_MAX));
+    drop(tokio::task::spawn_blocking(wait).await);
     let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
     let top = shared.view.top(limit, |risk| is(&query.owner, &risk.owner) && is(&query.component, &risk.component));
     axum::Json(top).into_response()

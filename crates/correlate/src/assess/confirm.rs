@@ -5,11 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use tributary_model::finding::Finding;
 use tributary_model::id::RiskId;
 use tributary_model::sighting::FindingClass;
 
-use super::cwe;
+use super::{Finding, cwe};
 
 /// Segments that say nothing about which route it is.
 const COMMON: [&str; 22] = [
@@ -52,7 +51,7 @@ pub struct Signal {
 
 /// The signal of a group's counting findings; `None` for other classes and for what has no CWE.
 #[must_use]
-pub fn signal(risk: RiskId, class: FindingClass, findings: &[&Finding]) -> Option<Signal> {
+pub fn signal(risk: RiskId, class: FindingClass, findings: &[&Finding<'_>]) -> Option<Signal> {
     if !matches!(class, FindingClass::Web | FindingClass::Weakness) {
         return None;
     }
@@ -64,15 +63,15 @@ pub fn signal(risk: RiskId, class: FindingClass, findings: &[&Finding]) -> Optio
     (!cwes.is_empty() && !words.is_empty()).then_some(Signal { risk, class, cwes, words })
 }
 
-fn words_of(finding: &Finding) -> BTreeSet<String> {
+fn words_of(finding: &Finding<'_>) -> BTreeSet<String> {
     let sighting = &finding.tracked.sighting;
     let mut words = BTreeSet::new();
     if let Some(endpoint) = &sighting.endpoint {
-        add_words(&endpoint.path_template, &mut words);
+        add_words(endpoint.path_template, &mut words);
     }
     if let Some(location) = &sighting.location {
-        add_words(&location.path, &mut words);
-        add_words(&location.enclosing, &mut words);
+        add_words(location.path, &mut words);
+        add_words(location.enclosing, &mut words);
     }
     words
 }

@@ -1,17 +1,18 @@
 //! What would fix a risk: where the change is made, and the smallest version that is enough for all of its evidence.
 
 use tributary_model::asset::{self, AssetKind};
-use tributary_model::finding::Finding;
+use tributary_model::borrowed::Package;
 use tributary_model::risk::Fix;
-use tributary_model::sighting::{FindingClass, Package};
+use tributary_model::sighting::FindingClass;
 
+use super::Finding;
 use super::group::{self, Group};
 use super::surroundings::Surroundings;
 use super::version;
 
 /// The fix of a group; `findings` count, in canonical order, at least one.
 #[must_use]
-pub fn fix(group: &Group, component: &str, findings: &[&Finding], around: &Surroundings) -> Fix {
+pub fn fix(group: &Group, component: &str, findings: &[&Finding<'_>], around: &Surroundings) -> Fix {
     let Some(first) = findings.first() else { return Fix { kind: "none".to_owned(), ..Fix::default() } };
     let sighting = &first.tracked.sighting;
     let own = format!("component:{component}");
@@ -26,13 +27,13 @@ pub fn fix(group: &Group, component: &str, findings: &[&Finding], around: &Surro
             simple("remove_package", target, scope, format!("Remove {name}{place}"))
         }
         FindingClass::Weakness | FindingClass::Manual => {
-            let path = sighting.location.as_ref().map_or(group.name.as_str(), |location| &location.path);
-            let scope = group::home_of(&first.tracked.asset).to_owned();
+            let path = sighting.location.as_ref().map_or(group.name.as_str(), |location| location.path);
+            let scope = group::home_of(first.tracked.asset).to_owned();
             simple("code", format!("{path} ({})", group.name), scope, format!("Fix {} in {path}", group.name))
         }
         FindingClass::Secret => secret(group, first),
         FindingClass::Misconfiguration => {
-            let resource = &sighting.resource;
+            let resource = sighting.resource;
             let summary = format!("Change {resource} so that it passes {}", group.name);
             simple("configuration", format!("{resource} ({})", group.name), own, summary)
         }
@@ -50,8 +51,8 @@ pub fn fix(group: &Group, component: &str, findings: &[&Finding], around: &Surro
 
 /// `GET /orders/{} id`.
 #[must_use]
-pub fn endpoint(finding: &Finding) -> String {
-    let Some(endpoint) = &finding.tracked.sighting.endpoint else { return finding.tracked.asset.clone() };
+pub fn endpoint(finding: &Finding<'_>) -> String {
+    let Some(endpoint) = &finding.tracked.sighting.endpoint else { return finding.tracked.asset.to_owned() };
     let text = format!("{} {} {}", endpoint.method, endpoint.path_template, endpoint.parameter);
     text.trim().to_owned()
 }
@@ -61,26 +62,26 @@ fn simple(kind: &str, target: String, scope: String, summary: String) -> Fix {
 }
 
 /// One leaked key is one rotation, wherever it lies; without a hash the place is all there is.
-fn secret(group: &Group, first: &Finding) -> Fix {
+fn secret(group: &Group, first: &Finding<'_>) -> Fix {
     let sighting = &first.tracked.sighting;
     if let Some(secret) = sighting.secret.as_ref().filter(|secret| !secret.hmac.is_empty()) {
         let mark: String = secret.hmac.chars().take(16).collect();
         let summary = format!("Revoke and replace the {} {mark}", group.name);
         return simple("rotate_secret", format!("secret {} {mark}", group.name), String::new(), summary);
     }
-    let path = sighting.location.as_ref().map_or("", |location| &location.path);
-    let scope = group::home_of(&first.tracked.asset).to_owned();
+    let path = sighting.location.as_ref().map_or("", |location| location.path);
+    let scope = group::home_of(first.tracked.asset).to_owned();
     let summary = format!("Revoke and replace the secret in {path}");
     simple("rotate_secret", format!("secret at {path}"), scope, summary)
 }
 
-fn upgrade(group: &Group, own: &str, findings: &[&Finding], around: &Surroundings) -> Fix {
+fn upgrade(group: &Group, own: &str, findings: &[&Finding<'_>], around: &Surroundings) -> Fix {
     let version = version_for_all(findings);
     let name = package_name(findings);
     let in_repository = findings.iter().any(|finding| is_in_repository(finding));
     let base = findings.iter().find_map(|finding| {
         let os = finding.tracked.sighting.package.as_ref().is_some_and(|package| package.is_os_package);
-        around.bases.get(&finding.tracked.asset).filter(|_| os && !in_repository)
+        around.bases.get(finding.tracked.asset).filter(|_| os && !in_repository)
     });
     let (kind, (target, scope)) = match base {
         Some(base) => ("base_image", (base.name.clone(), String::new())),
@@ -104,57 +105,57 @@ fn place(scope: &str) -> String {
     }
 }
 
-fn is_in_repository(finding: &Finding) -> bool {
-    asset::kind(&finding.tracked.asset) == AssetKind::Repository
+fn is_in_repository(finding: &Finding<'_>) -> bool {
+    asset::kind(finding.tracked.asset) == AssetKind::Repository
 }
 
 /// The package, and the manifest that asks for it; where no manifest is known, the component.
-fn package_target(own: &str, findings: &[&Finding]) -> (String, String) {
+fn package_target(own: &str, findings: &[&Finding<'_>]) -> (String, String) {
     let manifest = findings
         .iter()
         .filter(|finding| is_in_repository(finding))
         .map(|finding| {
-            let directory = package(finding).map_or("", |package| package.manifest_dir.as_str());
-            format!("{}//{directory}", group::home_of(&finding.tracked.asset))
+            let directory = package(finding).map_or("", |package| package.manifest_dir);
+            format!("{}//{directory}", group::home_of(finding.tracked.asset))
         })
         .min();
-    let host = findings.iter().map(|finding| finding.tracked.asset.as_str()).find(|asset| asset.starts_with("host:"));
+    let host = findings.iter().map(|finding| finding.tracked.asset).find(|asset| asset.starts_with("host:"));
     let scope = manifest.unwrap_or_else(|| host.unwrap_or(own).to_owned());
     let target =
         findings.iter().map(|finding| group::package_of(&finding.tracked.sighting)).find(|purl| !purl.is_empty());
-    let fallback = || findings.first().map_or_else(String::new, |first| first.tracked.sighting.resource.clone());
+    let fallback = || findings.first().map_or_else(String::new, |first| first.tracked.sighting.resource.to_owned());
     (target.map_or_else(fallback, str::to_owned), scope)
 }
 
-fn package(finding: &Finding) -> Option<&Package> {
+fn package<'a>(finding: &'a Finding<'a>) -> Option<&'a Package<'a>> {
     finding.tracked.sighting.package.as_ref()
 }
 
-fn package_name(findings: &[&Finding]) -> String {
+fn package_name(findings: &[&Finding<'_>]) -> String {
     let first = findings.iter().find_map(|finding| package(finding));
     first.map_or_else(
         || "the software".to_owned(),
         |package| {
             let source = package.source_purl.rsplit_once('/').map(|(_, name)| name);
-            source.unwrap_or(&package.name).to_owned()
+            source.unwrap_or(package.name).to_owned()
         },
     )
 }
 
 /// Per claim the smallest version above the installed one; of those the latest, so that it is enough for every tool's
 /// reading and every piece of evidence.
-fn version_for_all(findings: &[&Finding]) -> String {
+fn version_for_all(findings: &[&Finding<'_>]) -> String {
     let mut enough: Option<&str> = None;
     for finding in findings {
         let Some(package) = package(finding) else { continue };
-        let ecosystem = package.ecosystem.as_str();
+        let ecosystem = package.ecosystem;
         let claimed = finding.tracked.claims.iter().map(|claim| &claim.fixed_versions);
-        let mut lists: Vec<&Vec<String>> = claimed.filter(|versions| !versions.is_empty()).collect();
+        let mut lists: Vec<&Vec<&str>> = claimed.filter(|versions| !versions.is_empty()).collect();
         if lists.is_empty() {
             lists.push(&package.fixed_versions);
         }
         for list in lists {
-            let smallest = version::smallest_fix(ecosystem, &package.version, list.iter().map(String::as_str));
+            let smallest = version::smallest_fix(ecosystem, package.version, list.iter().copied());
             enough = match (enough, smallest) {
                 (Some(enough), Some(smallest)) => Some(version::later(ecosystem, enough, smallest)),
                 (enough, smallest) => enough.or(smallest),

@@ -6,11 +6,13 @@ mod threat;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tributary_model::asset::{self, AssetKind};
-use tributary_model::finding::{Finding, RuntimeVerdict, ToolClaim};
+use tributary_model::borrowed::ToolClaim;
+use tributary_model::finding::RuntimeVerdict;
 use tributary_model::risk::Exposure;
 use tributary_model::severity::Severity;
 use tributary_model::sighting::{DependencyScope, FindingClass};
 
+use super::Finding;
 use super::alias;
 use super::chain::hex;
 use super::surroundings::{Intelligence, Known, Surroundings};
@@ -90,14 +92,14 @@ pub struct Evidence<'a> {
     /// Ids whose exploitation counts too: members of a bundle.
     pub bundled: &'a [String],
     /// The counting findings.
-    pub findings: &'a [&'a Finding],
+    pub findings: &'a [&'a Finding<'a>],
     /// A scan from another angle confirms it.
     pub confirmed: bool,
 }
 
 impl<'a> Evidence<'a> {
     /// Every present claim of every finding; all claims of findings without a present one (stale, not observed).
-    fn claims(self) -> impl Iterator<Item = &'a ToolClaim> {
+    fn claims(self) -> impl Iterator<Item = &'a ToolClaim<'a>> {
         self.findings.iter().flat_map(|finding| {
             let claims = &finding.tracked.claims;
             let any_present = claims.iter().any(|claim| claim.present);
@@ -166,7 +168,7 @@ fn is_verified(evidence: Evidence<'_>) -> bool {
 }
 
 fn is_doubtful(evidence: Evidence<'_>) -> bool {
-    let mut tools: Vec<&str> = evidence.claims().map(|claim| claim.tool.as_str()).collect();
+    let mut tools: Vec<&str> = evidence.claims().map(|claim| claim.tool).collect();
     tools.sort_unstable();
     tools.dedup();
     tools.len() < 2 && evidence.claims().any(|claim| claim.confidence == Severity::Low)
@@ -195,7 +197,7 @@ fn is_fixable(evidence: Evidence<'_>) -> bool {
 fn is_development_only(evidence: Evidence<'_>) -> bool {
     !evidence.findings.is_empty()
         && evidence.findings.iter().all(|finding| {
-            let in_repository = asset::kind(&finding.tracked.asset) == AssetKind::Repository;
+            let in_repository = asset::kind(finding.tracked.asset) == AssetKind::Repository;
             let scope = finding.tracked.sighting.package.as_ref().map(|package| package.scope);
             in_repository && matches!(scope, Some(DependencyScope::Development | DependencyScope::Test))
         })
@@ -216,7 +218,7 @@ fn cvss(evidence: Evidence<'_>, intel: &Intelligence) -> Option<Known<u32>> {
         .flat_map(|vulnerability| &vulnerability.cvss)
         .map(|cvss| Known::said(cvss.value.1, format!("cvss:{}", cvss.source), cvss.observed_at));
     let reported = evidence.claims().filter_map(|claim| {
-        let score = claim.cvss_score.or_else(|| vector::score(&claim.cvss_vector))?;
+        let score = claim.cvss_score.or_else(|| vector::score(claim.cvss_vector))?;
         Some(Known::said(tenths(score), format!("cvss:{}", claim.tool), claim.observed_at))
     });
     published.chain(reported).max_by(|left, right| {
@@ -272,13 +274,13 @@ fn best_vector(evidence: Evidence<'_>, intel: &Intelligence) -> Option<Known<vec
             Some(Known::said(facts, format!("cvss:{}", cvss.source), cvss.observed_at))
         });
     published.or_else(|| {
-        let score = |claim: &ToolClaim| claim.cvss_score.map_or(0, |score| (score * 10.0) as u32);
-        let mut claims: Vec<&ToolClaim> = evidence.claims().filter(|claim| !claim.cvss_vector.is_empty()).collect();
+        let score = |claim: &ToolClaim<'_>| claim.cvss_score.map_or(0, |score| (score * 10.0) as u32);
+        let mut claims: Vec<&ToolClaim<'_>> = evidence.claims().filter(|claim| !claim.cvss_vector.is_empty()).collect();
         claims.sort_by(|left, right| {
             (score(right), &right.cvss_vector, &left.tool).cmp(&(score(left), &left.cvss_vector, &right.tool))
         });
         claims.into_iter().find_map(|claim| {
-            let facts = vector::read(&claim.cvss_vector)?;
+            let facts = vector::read(claim.cvss_vector)?;
             Some(Known::said(facts, format!("cvss:{}", claim.tool), claim.observed_at))
         })
     })

@@ -53,7 +53,10 @@ pub fn i5<'a>(
             *named.entry((&risk.component, evidence.finding)).or_default() += 1;
         }
     }
-    for finding in findings.into_iter().filter(|finding| group::counts(finding)) {
+    for finding in findings
+        .into_iter()
+        .filter(|finding| group::keeps_open(finding.end, finding.tracked.counts, finding.tracked.state))
+    {
         let risks = named.get(&(finding.component.as_str(), finding.tracked.finding)).copied().unwrap_or_default();
         let may_be_beyond = risks == 0 && overflowing.contains(&finding.component.as_str());
         if risks != 1 && !may_be_beyond {

@@ -23,6 +23,8 @@ pub mod fix;
 pub mod group;
 pub mod inputs;
 pub mod invariants;
+#[cfg(test)]
+mod lent;
 pub mod member;
 pub mod owner;
 pub mod place;
@@ -36,6 +38,9 @@ pub mod transition;
 pub mod vector;
 pub mod version;
 pub mod vex;
+
+/// A finding as it is judged: borrowed from its record, of which most is only compared.
+pub type Finding<'a> = tributary_model::borrowed::Finding<'a, tributary_model::id::FindingId>;
 
 pub use estate::Estate;
 pub use stage::Assess;

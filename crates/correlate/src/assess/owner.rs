@@ -2,9 +2,9 @@
 
 use tributary_model::asset;
 use tributary_model::codeowners;
-use tributary_model::finding::Finding;
 use tributary_model::risk::Owner;
 
+use super::Finding;
 use super::surroundings::{Known, Surroundings};
 
 /// Nobody is known.
@@ -15,7 +15,7 @@ pub fn nobody() -> Owner {
 
 /// The owner by evidence, in canonical order of the findings.
 #[must_use]
-pub fn owner(findings: &[&Finding], around: &Surroundings) -> Owner {
+pub fn owner(findings: &[&Finding<'_>], around: &Surroundings) -> Owner {
     findings
         .iter()
         .find_map(|finding| by_path(finding, around))
@@ -23,14 +23,14 @@ pub fn owner(findings: &[&Finding], around: &Surroundings) -> Owner {
         .unwrap_or_else(nobody)
 }
 
-fn by_path(finding: &Finding, around: &Surroundings) -> Option<Owner> {
-    let (repo, _) = asset::repository_parts(&finding.tracked.asset)?;
+fn by_path(finding: &Finding<'_>, around: &Surroundings) -> Option<Owner> {
+    let (repo, _) = asset::repository_parts(finding.tracked.asset)?;
     let rules = around.code_owners.get(repo)?;
     let sighting = &finding.tracked.sighting;
     let path = match (&sighting.location, &sighting.package) {
-        (Some(location), _) => location.path.as_str(),
-        (None, Some(package)) if !package.file.is_empty() => package.file.as_str(),
-        (None, Some(package)) => package.manifest_dir.as_str(),
+        (Some(location), _) => location.path,
+        (None, Some(package)) if !package.file.is_empty() => package.file,
+        (None, Some(package)) => package.manifest_dir,
         (None, None) => return None,
     };
     let rule = codeowners::owners_of(rules, path)?;

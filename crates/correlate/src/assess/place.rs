@@ -1,22 +1,19 @@
-//! What of a finding says which cell it belongs to: taken from the record, or, where many are read and few are needed, from its
-//! borrowed form.
+//! What of a finding says which cell it belongs to.
 
 use std::borrow::Cow;
 
-use tributary_model::finding::Finding;
-use tributary_model::id::IdHasher;
+use tributary_model::asset;
+use tributary_model::id::{FindingId, IdHasher};
 use tributary_model::sighting::{Endpoint, FindingClass};
-use tributary_model::{asset, borrowed};
 
-use super::alias;
 use super::group::CellId;
+use super::{Finding, alias};
 
 /// The identity evidence of a finding.
 #[derive(Debug)]
 pub struct Place<'a> {
     component: &'a str,
-    /// Text of the finding's id.
-    finding: Cow<'a, str>,
+    finding: FindingId,
     asset: &'a str,
     class: FindingClass,
     rule: &'a str,
@@ -32,34 +29,13 @@ pub struct Place<'a> {
     cwe: Option<u32>,
 }
 
-impl<'a> From<&'a Finding> for Place<'a> {
-    fn from(finding: &'a Finding) -> Self {
-        let sighting = &finding.tracked.sighting;
-        let package = sighting.package.as_ref();
-        Self {
-            component: &finding.component,
-            finding: Cow::Owned(finding.tracked.finding.to_string()),
-            asset: &finding.tracked.asset,
-            class: class_of(sighting.class, &sighting.rule),
-            rule: &sighting.rule,
-            package: package.map_or("", |package| package_of(&package.purl, &package.source_purl)),
-            resource: &sighting.resource,
-            control: &sighting.control,
-            path: sighting.location.as_ref().map(|location| location.path.as_str()),
-            secret: sighting.secret.as_ref().map(|secret| [secret.family.as_str(), &secret.key_id, &secret.hmac]),
-            endpoint: sighting.endpoint.as_ref().map(|e| [e.method.as_str(), &e.path_template, &e.parameter]),
-            cwe: sighting.cwes.first().copied(),
-        }
-    }
-}
-
-impl<'a> From<&'a borrowed::Finding<'a>> for Place<'a> {
-    fn from(finding: &'a borrowed::Finding<'a>) -> Self {
+impl<'a> From<&Finding<'a>> for Place<'a> {
+    fn from(finding: &Finding<'a>) -> Self {
         let sighting = &finding.tracked.sighting;
         let package = sighting.package.as_ref();
         Self {
             component: finding.component,
-            finding: Cow::Borrowed(finding.tracked.finding),
+            finding: finding.tracked.finding,
             asset: finding.tracked.asset,
             class: class_of(sighting.class, sighting.rule),
             rule: sighting.rule,
@@ -102,7 +78,7 @@ impl<'a> Place<'a> {
             FindingClass::Weakness => vec![own(home_of(self.asset)), own(self.path.unwrap_or_default())],
             FindingClass::Secret => match self.secret.filter(|[.., hmac]| !hmac.is_empty()) {
                 Some(secret) => secret.map(own).into(),
-                None => vec![self.finding.clone()],
+                None => vec![Cow::Owned(self.finding.to_string())],
             },
             FindingClass::Misconfiguration => {
                 vec![own(if self.control.is_empty() { self.rule } else { self.control }), own(self.resource)]
@@ -155,13 +131,11 @@ pub(super) fn weakness_name<'a>(rule: &'a str, cwe: Option<u32>, path_template: 
 mod tests {
     use std::collections::BTreeSet;
 
-    use tributary_model::AvroRecord;
-    use tributary_model::borrowed::Borrowed;
-    use tributary_model::finding::TrackedFinding;
-    use tributary_model::id::FindingId;
+    use tributary_model::finding::{Finding, TrackedFinding};
     use tributary_model::sighting::{Location, Package, Secret, Sighting};
 
     use super::*;
+    use crate::assess::lent::Records;
 
     const CLASSES: [FindingClass; 11] = [
         FindingClass::Vulnerability,
@@ -203,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_and_its_borrowed_form_have_one_place() {
+    fn every_class_has_a_place_of_its_own() {
         let mut cells = BTreeSet::new();
         for (class, is_full) in CLASSES.into_iter().flat_map(|class| [(class, true), (class, false)]) {
             let tracked = TrackedFinding {
@@ -213,12 +187,7 @@ mod tests {
                 ..TrackedFinding::default()
             };
             let finding = Finding { component: "shop".into(), tracked, ..Finding::default() };
-            let bytes = finding.encode().unwrap();
-            let borrowed = borrowed::Finding::decode(&bytes).unwrap();
-            let (owned, lent) = (Place::from(&finding), Place::from(&borrowed));
-            assert_eq!((owned.class(), owned.parts()), (lent.class(), lent.parts()), "{class:?}");
-            assert_eq!(owned.cell(), lent.cell());
-            cells.insert(owned.cell());
+            cells.insert(Place::from(&Records::of([&finding]).lend()[0]).cell());
         }
         // An advisory that says so makes malware of a vulnerability; a run-time detection is known by its rule alone.
         assert_eq!(cells.len(), 2 * CLASSES.len() - 3);

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use tributary_model::finding::{Finding, FindingEnd, FindingState};
+use tributary_model::finding::{FindingEnd, FindingState};
 use tributary_model::risk::{Evidence, Risk, RiskState};
 use tributary_model::sighting::FindingClass;
 use tributary_model::time::Millis;
 
+use super::Finding;
 use super::decide::{self, Model};
 use super::group::{self, Group};
 use super::inputs;
@@ -28,13 +29,13 @@ const MAX_VERSIONS: usize = 16;
 pub fn assess(
     model: Model,
     group: &Group,
-    findings: &[Finding],
+    findings: &[Finding<'_>],
     confirmed_by: Vec<tributary_model::id::RiskId>,
     around: &Surroundings,
     intel: &Intelligence,
 ) -> Option<Risk> {
     let members = canonical(group, findings);
-    let counting: Vec<&Finding> = members.iter().copied().filter(|finding| group::counts(finding)).collect();
+    let counting: Vec<&Finding<'_>> = members.iter().copied().filter(|finding| group::counts(finding)).collect();
     let first = *counting.first()?;
     let evidence = inputs::Evidence {
         class: group.class,
@@ -50,7 +51,7 @@ pub fn assess(
     let first_seen = story_begin(group, findings, &counting);
     Some(Risk {
         risk: group.risk,
-        component: first.component.clone(),
+        component: first.component.to_owned(),
         state: if suppressed_by.is_some() { RiskState::Suppressed } else { RiskState::Open },
         class: if inputs.malware { FindingClass::Malware } else { group.class },
         title: title(group, &counting, intel),
@@ -77,7 +78,7 @@ pub fn assess(
         epss_ppm: inputs.epss_ppm,
         cvss_score: inputs.cvss_tenths.as_ref().map(|tenths| f64::from(tenths.value) / 10.0),
         verified: inputs.verified,
-        fix: fix::fix(group, &first.component, &counting, around),
+        fix: fix::fix(group, first.component, &counting, around),
         first_seen,
         clock_start: first_seen,
         due_at: deadline::computed(first_seen, decision.band),
@@ -94,7 +95,7 @@ pub fn assess(
 /// When this story began: the earliest sighting of a counting member, or of one that ended so shortly before that the problem
 /// never was away for longer than [`REOPEN_WINDOW`]. So neither a re-built image nor a fix in one of two places restarts a
 /// clock, in whatever order the reports arrive.
-fn story_begin(group: &Group, findings: &[Finding], counting: &[&Finding]) -> Millis {
+fn story_begin(group: &Group, findings: &[Finding<'_>], counting: &[&Finding<'_>]) -> Millis {
     let mut begin = counting.iter().map(|finding| finding.tracked.first_seen).min().unwrap_or_default();
     let mut ended: Vec<(Millis, Millis)> = group
         .members
@@ -117,16 +118,15 @@ fn story_begin(group: &Group, findings: &[Finding], counting: &[&Finding]) -> Mi
 /// The members that a record shows: those that count first, then by asset and id. Left out are findings of branches and
 /// images that do not count (they belong to gates), and what has left the component.
 #[must_use]
-pub fn canonical<'a>(group: &Group, findings: &'a [Finding]) -> Vec<&'a Finding> {
-    let mut members: Vec<&Finding> = group
+pub fn canonical<'a>(group: &Group, findings: &'a [Finding<'a>]) -> Vec<&'a Finding<'a>> {
+    let mut members: Vec<&Finding<'_>> = group
         .members
         .iter()
         .filter_map(|at| findings.get(*at))
         .filter(|finding| finding.end == FindingEnd::None && finding.tracked.counts)
         .collect();
     members.sort_by(|left, right| {
-        let key =
-            |finding: &'a Finding| (!group::counts(finding), finding.tracked.asset.as_str(), finding.tracked.finding);
+        let key = |finding: &'a Finding<'a>| (!group::counts(finding), finding.tracked.asset, finding.tracked.finding);
         key(left).cmp(&key(right))
     });
     members
@@ -134,13 +134,13 @@ pub fn canonical<'a>(group: &Group, findings: &'a [Finding]) -> Vec<&'a Finding>
 
 /// One piece of evidence.
 #[must_use]
-pub fn piece(finding: &Finding) -> Evidence {
+pub fn piece(finding: &Finding<'_>) -> Evidence {
     let tracked = &finding.tracked;
-    let tools: BTreeSet<&str> = tracked.claims.iter().map(|claim| claim.tool.as_str()).collect();
-    let rules: BTreeSet<&str> = tracked.claims.iter().map(|claim| claim.rule.as_str()).collect();
+    let tools: BTreeSet<&str> = tracked.claims.iter().map(|claim| claim.tool).collect();
+    let rules: BTreeSet<&str> = tracked.claims.iter().map(|claim| claim.rule).collect();
     Evidence {
         finding: tracked.finding,
-        asset: tracked.asset.clone(),
+        asset: tracked.asset.to_owned(),
         tools: tools.into_iter().map(str::to_owned).collect(),
         rules: rules.into_iter().map(str::to_owned).collect(),
         location: location(finding),
@@ -151,41 +151,41 @@ pub fn piece(finding: &Finding) -> Evidence {
     }
 }
 
-fn location(finding: &Finding) -> String {
+fn location(finding: &Finding<'_>) -> String {
     let sighting = &finding.tracked.sighting;
     if let Some(location) = &sighting.location {
         return if location.start_line > 0 {
             format!("{}:{}", location.path, location.start_line)
         } else {
-            location.path.clone()
+            location.path.to_owned()
         };
     }
     if sighting.endpoint.is_some() {
         return fix::endpoint(finding);
     }
     match &sighting.package {
-        Some(package) if !package.file.is_empty() => package.file.clone(),
-        Some(package) => package.manifest_dir.clone(),
-        None => sighting.resource.clone(),
+        Some(package) if !package.file.is_empty() => package.file.to_owned(),
+        Some(package) => package.manifest_dir.to_owned(),
+        None => sighting.resource.to_owned(),
     }
 }
 
-fn place(class: FindingClass, first: &Finding) -> String {
+fn place(class: FindingClass, first: &Finding<'_>) -> String {
     let sighting = &first.tracked.sighting;
     match class {
         FindingClass::Vulnerability | FindingClass::Malware | FindingClass::Licence => String::new(),
         FindingClass::Web => fix::endpoint(first),
-        FindingClass::Secret => sighting.secret.as_ref().map_or_else(String::new, |secret| secret.family.clone()),
-        FindingClass::Host | FindingClass::Runtime => first.tracked.asset.clone(),
+        FindingClass::Secret => sighting.secret.as_ref().map_or_else(String::new, |secret| secret.family.to_owned()),
+        FindingClass::Host | FindingClass::Runtime => first.tracked.asset.to_owned(),
         // A resource's address says more than the file that declares it.
-        FindingClass::Misconfiguration if !sighting.resource.is_empty() => sighting.resource.clone(),
-        _ => sighting.location.as_ref().map_or(&sighting.resource, |location| &location.path).clone(),
+        FindingClass::Misconfiguration if !sighting.resource.is_empty() => sighting.resource.to_owned(),
+        _ => sighting.location.as_ref().map_or(sighting.resource, |location| location.path).to_owned(),
     }
 }
 
-fn title(group: &Group, counting: &[&Finding], intel: &Intelligence) -> String {
+fn title(group: &Group, counting: &[&Finding<'_>], intel: &Intelligence) -> String {
     let summary = group.ids.iter().filter_map(|id| intel.vulnerabilities.get(id)).map(|known| known.summary.as_str());
-    let reported = counting.iter().map(|finding| finding.tracked.sighting.title.as_str());
+    let reported = counting.iter().map(|finding| finding.tracked.sighting.title);
     let text = summary.chain(reported).find(|text| !text.is_empty()).unwrap_or_default();
     let subject = counting.iter().find_map(|finding| finding.tracked.sighting.package.as_ref());
     let head = match subject {
@@ -203,20 +203,20 @@ fn title(group: &Group, counting: &[&Finding], intel: &Intelligence) -> String {
     title.chars().take(300).collect()
 }
 
-fn cwes(group: &Group, counting: &[&Finding], intel: &Intelligence) -> Vec<u32> {
+fn cwes(group: &Group, counting: &[&Finding<'_>], intel: &Intelligence) -> Vec<u32> {
     let reported = counting.iter().flat_map(|finding| &finding.tracked.sighting.cwes);
     let published = group.ids.iter().filter_map(|id| intel.vulnerabilities.get(id)).flat_map(|known| &known.cwes);
     reported.chain(published).copied().collect::<BTreeSet<u32>>().into_iter().collect()
 }
 
-fn installed_versions(counting: &[&Finding]) -> Vec<String> {
+fn installed_versions(counting: &[&Finding<'_>]) -> Vec<String> {
     let packages = counting.iter().filter_map(|finding| finding.tracked.sighting.package.as_ref());
     let versions: BTreeSet<&str> =
-        packages.map(|package| package.version.as_str()).filter(|version| !version.is_empty()).collect();
+        packages.map(|package| package.version).filter(|version| !version.is_empty()).collect();
     versions.into_iter().take(MAX_VERSIONS).map(str::to_owned).collect()
 }
 
-fn tools(counting: &[&Finding]) -> Vec<String> {
+fn tools(counting: &[&Finding<'_>]) -> Vec<String> {
     let claims = counting.iter().flat_map(|finding| &finding.tracked.claims).filter(|claim| claim.present);
-    claims.map(|claim| claim.tool.as_str()).collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
+    claims.map(|claim| claim.tool).collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
 }

@@ -24,6 +24,7 @@ use tributary_stream::message::{Message, Outputs};
 use tributary_stream::stage::{ASSESS, Stage};
 use tributary_stream::table::Table;
 
+use super::Finding;
 use super::decide::Model;
 use super::estate::Estate;
 use super::group::CellId;
@@ -104,11 +105,11 @@ impl Assess {
         let Some(value) = &message.value else {
             return Ok((self.take_tombstone(message), message.timestamp));
         };
-        let finding = borrowed::Finding::decode(value).map_err(|error| malformed(NAME, message, error))?;
+        let finding = Finding::decode(value).map_err(|error| malformed(NAME, message, error))?;
         if finding.component.is_empty() {
             return Err(malformed(NAME, message, "a finding without a component: TRACK always names one"));
         }
-        let id = finding.tracked.finding.parse::<FindingId>().map_err(|error| malformed(NAME, message, error))?;
+        let id = finding.tracked.finding;
         let place = Place::from(&finding);
         let arriving = Arriving {
             component: stays(finding.end).then(|| self.cells.shared(finding.component)),
@@ -227,7 +228,7 @@ struct Arriving {
 }
 
 /// Event time of what a finding says last.
-fn event_time(finding: &borrowed::Finding<'_>) -> Millis {
+fn event_time(finding: &Finding<'_>) -> Millis {
     let claims = finding.tracked.claims.iter().map(|claim| claim.observed_at);
     claims.chain([finding.tracked.state_since, finding.tracked.first_seen]).max().unwrap_or_default()
 }

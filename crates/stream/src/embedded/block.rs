@@ -11,7 +11,6 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use hashbrown::HashMap;
-use lz4_flex::block::compress_prepend_size;
 use tributary_model::Topic;
 use tributary_model::time::Millis;
 
@@ -128,12 +127,13 @@ fn write_frame(frame: &mut [u8], behind: u32, length: u32) {
 
 /// The stored block.
 fn compress(raw: &[u8], timestamp: Millis) -> Bytes {
-    let block = compress_prepend_size(raw);
-    let mut out = BytesMut::with_capacity(8 + 1 + block.len());
-    out.put_i64_le(timestamp);
-    out.put_u8(BLOCK);
-    out.put_slice(&block);
-    out.freeze()
+    codec::with_lz4(raw, |block| {
+        let mut out = BytesMut::with_capacity(8 + 1 + block.len());
+        out.put_i64_le(timestamp);
+        out.put_u8(BLOCK);
+        out.put_slice(block);
+        out.freeze()
+    })
 }
 
 /// The records of an entry, each with its offset and its bytes; `last` is what the entry is stored under.

@@ -1,10 +1,11 @@
 //! How keys and values of the store are laid out; integers in keys are big-endian so that byte order is number order.
 //! One function pair per shape; the round trips are tested below.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use lz4_flex::block::compress_prepend_size;
+use lz4_flex::block::{compress_into, compress_prepend_size, get_maximum_output_size};
 use tributary_model::Topic;
 use tributary_model::time::Millis;
 
@@ -57,13 +58,18 @@ pub(super) struct Layout {
 
 /// Encodes an output that is an entry of its own: as stored, and as readers get it but for the offset.
 pub(super) fn encode(output: Output, partition: u32, timestamp: Millis) -> (Bytes, Message) {
-    let compressed = output.value.as_deref().and_then(compress);
-    let value_bytes = compressed.as_ref().or(output.value.as_ref()).map_or(0, Bytes::len);
-    let mut out = BytesMut::with_capacity(PREAMBLE_BYTES + output.key.len() + header_bytes(&output) + value_bytes);
-    let layout = put(&output, compressed.as_deref(), timestamp, &mut out);
-    let stored = out.freeze();
+    let write = |compressed: Option<&[u8]>| {
+        let value_bytes = compressed.or(output.value.as_deref()).map_or(0, <[u8]>::len);
+        let mut out = BytesMut::with_capacity(PREAMBLE_BYTES + output.key.len() + header_bytes(&output) + value_bytes);
+        let layout = put(&output, compressed, timestamp, &mut out);
+        (out.freeze(), layout, compressed.is_some())
+    };
+    let (stored, layout, is_compressed) = match output.value.as_deref().filter(|value| is_worth_it(value)) {
+        Some(value) => with_lz4(value, |block| write((block.len() < value.len()).then_some(block))),
+        None => write(None),
+    };
     let Output { topic, value, headers, .. } = output;
-    let value = if compressed.is_some() { value } else { value.map(|_| stored.slice(layout.value)) };
+    let value = if is_compressed { value } else { value.map(|_| stored.slice(layout.value)) };
     let message = Message { topic, partition, offset: 0, key: stored.slice(layout.key), value, headers, timestamp };
     (stored, message)
 }
@@ -72,7 +78,7 @@ fn header_bytes(output: &Output) -> usize {
     2 + output.headers.iter().map(|(name, text)| 8 + name.len() + text.len()).sum::<usize>()
 }
 
-/// Appends a record; `compressed` is its value as [`compress`] gave it.
+/// Appends a record; `compressed` is its value as [`with_lz4`] gave it.
 pub(super) fn put(output: &Output, compressed: Option<&[u8]>, timestamp: Millis, out: &mut BytesMut) -> Layout {
     let Output { key, value, headers, .. } = output;
     let mut flags = 0;
@@ -102,13 +108,37 @@ pub(super) fn put(output: &Output, compressed: Option<&[u8]>, timestamp: Millis,
     Layout { key: key_at..key_at + key.len(), value: value_at..out.len() }
 }
 
-/// The value as an LZ4 block behind its length, if that is worth it.
-fn compress(value: &[u8]) -> Option<Bytes> {
-    if value.len() < COMPRESS_BYTES || value.len() > VALUE_BYTES_MAX {
-        return None;
+fn is_worth_it(value: &[u8]) -> bool {
+    (COMPRESS_BYTES..=VALUE_BYTES_MAX).contains(&value.len())
+}
+
+thread_local! {
+    /// Where a block is compressed: it may become larger than what it is made of, and mostly becomes a fifth of it. Memory of that
+    /// size for each block, cleared first, took longer than some of the blocks.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a thread keeps of it. 1 MiB: hardly a report is larger.
+const SCRATCH_BYTES_MAX: usize = 1 << 20;
+
+/// Hands on an LZ4 block behind its length.
+pub(super) fn with_lz4<T>(value: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
+    let bytes_max = 4 + get_maximum_output_size(value.len());
+    if bytes_max > SCRATCH_BYTES_MAX {
+        return then(&compress_prepend_size(value));
     }
-    let block = compress_prepend_size(value);
-    (block.len() < value.len()).then(|| block.into())
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < bytes_max {
+            scratch.resize(bytes_max, 0);
+        }
+        let (length, block) = scratch.split_at_mut(4);
+        length.copy_from_slice(&(value.len() as u32).to_le_bytes());
+        match compress_into(value, block) {
+            Ok(bytes) => then(&scratch[..4 + bytes]),
+            // Only for want of room.
+            Err(_) => then(&compress_prepend_size(value)),
+        }
+    })
 }
 
 /// What is in an LZ4 block behind its length.

@@ -120,6 +120,7 @@ impl Cursors {
         for place in &mut ready {
             fill(&inner, place, share)?;
         }
+        batch.messages.reserve(ready.iter().map(|place| place.window.len()).sum());
         while let Some((oldest, until)) = oldest(&ready) {
             let Some(place) = ready.get_mut(oldest) else { break };
             if !batch.drain(place, until) {

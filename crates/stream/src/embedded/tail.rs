@@ -98,6 +98,7 @@ impl Tails {
         }
         let first = newest.records.partition_point(|message| message.offset < from);
         let mut size = 0;
+        into.reserve((newest.records.len() - first).min(records));
         for (taken, message) in newest.records.range(first..).enumerate() {
             let weight = weight(message);
             if taken > 0 && (taken >= records || size + weight > bytes) {

@@ -1,11 +1,12 @@
 //! Where a fix is made, and which version is enough.
 
-use tributary_model::finding::ToolClaim;
+use tributary_model::finding::{Finding, ToolClaim};
 use tributary_model::risk::Owner;
-use tributary_model::sighting::{Location, Secret, Sighting};
+use tributary_model::sighting::{Location, Package, Secret, Sighting};
 
 use super::*;
 use crate::assess::alias::Aliases;
+use crate::assess::lent::Records;
 use crate::assess::surroundings::Base;
 
 fn vulnerable(asset: &str, package: Package, fixed: &[(&str, &[&str])]) -> Finding {
@@ -44,10 +45,11 @@ fn package(purl: &str, version: &str, directory: &str) -> Package {
 }
 
 fn check(findings: &[Finding], around: &Surroundings) -> Fix {
-    let groups = group::groups(findings, &Aliases::default());
+    let records = Records::of(findings);
+    let findings = records.lend();
+    let groups = group::groups(&findings, &Aliases::default());
     assert_eq!(groups.len(), 1);
-    let all: Vec<&Finding> = findings.iter().collect();
-    fix(&groups[0], "shop", &all, around)
+    fix(&groups[0], "shop", &findings.iter().collect::<Vec<_>>(), around)
 }
 
 #[test]

@@ -1,14 +1,26 @@
 //! Identity of risks: what merges, what stays apart, in any order.
 
 use proptest::prelude::*;
-use tributary_model::finding::ToolClaim;
+use tributary_model::finding::{Finding, ToolClaim};
 use tributary_model::id::FindingId;
-use tributary_model::sighting::{Endpoint, Location, Package, Secret};
+use tributary_model::sighting::{Endpoint, Location, Package, Secret, Sighting};
 
 use super::*;
+use crate::assess::lent::Records;
 
 fn cell_of(finding: &Finding) -> CellId {
-    Place::from(finding).cell()
+    Place::from(&Records::of([finding]).lend()[0]).cell()
+}
+
+/// Under the names that the findings themselves give.
+fn named(findings: &[Finding]) -> Vec<Group> {
+    let records = Records::of(findings);
+    let findings = records.lend();
+    groups(&findings, &claimed_aliases(&findings))
+}
+
+fn unnamed(finding: &Finding) -> Group {
+    groups(&Records::of([finding]).lend(), &Aliases::default()).remove(0)
 }
 
 fn finding(id: u8, asset: &str, sighting: Sighting) -> Finding {
@@ -34,8 +46,8 @@ fn vulnerability(rule: &str, purl: &str, aliases: &[&str]) -> Sighting {
 }
 
 fn names(findings: &[Finding]) -> Vec<(String, usize)> {
-    let groups = groups(findings, &claimed_aliases(findings));
-    let mut names: Vec<(String, usize)> = groups.into_iter().map(|group| (group.name, group.members.len())).collect();
+    let mut names: Vec<(String, usize)> =
+        named(findings).into_iter().map(|group| (group.name, group.members.len())).collect();
     names.sort();
     names
 }
@@ -70,7 +82,7 @@ fn f31_a_bundle_stands_alone_and_its_cves_stay_apart() {
     ];
     let expected = [("CVE-2023-1", 1), ("CVE-2023-2", 1), ("GO-2023-9", 1)];
     assert_eq!(names(&findings), expected.map(|(name, count)| (name.to_owned(), count)));
-    let groups = groups(&findings, &claimed_aliases(&findings));
+    let groups = named(&findings);
     let bundle = groups.iter().find(|group| group.name == "GO-2023-9").unwrap();
     assert_eq!(bundle.bundled, ["CVE-2023-1", "CVE-2023-2"]);
 }
@@ -88,7 +100,7 @@ fn a_distribution_advisory_narrowed_to_one_cve_is_that_cve() {
 #[test]
 fn malware_under_the_class_of_a_vulnerability_is_malware() {
     let one = finding(1, "repo:h/o/shop#main", vulnerability("MAL-2026-1", "pkg:npm/x", &[]));
-    assert_eq!(groups(std::slice::from_ref(&one), &Aliases::default())[0].class, FindingClass::Malware);
+    assert_eq!(unnamed(&one).class, FindingClass::Malware);
 }
 
 #[test]
@@ -145,10 +157,10 @@ fn two_headers_that_share_a_cwe_are_two_risks() {
         |path| [finding(1, "web:https://a", observed("1", path)), finding(2, "web:https://a", observed("2", path))];
     let [first, second] = pair(site);
     assert_ne!(cell_of(&first), cell_of(&second));
-    assert_eq!(groups(&[first], &Aliases::default())[0].name, "1");
+    assert_eq!(unnamed(&first).name, "1");
     let [first, second] = pair("/cart");
     assert_eq!(cell_of(&first), cell_of(&second), "on a route the CWE says what is wrong, whoever says it");
-    assert_eq!(groups(&[first], &Aliases::default())[0].name, "CWE-693");
+    assert_eq!(unnamed(&first).name, "CWE-693");
 }
 
 fn any_finding() -> impl Strategy<Value = Finding> {
@@ -159,7 +171,7 @@ fn any_finding() -> impl Strategy<Value = Finding> {
 
 /// Groups as sets of findings.
 fn view(findings: &[Finding]) -> Vec<(RiskId, String, Vec<FindingId>)> {
-    let mut view: Vec<(RiskId, String, Vec<FindingId>)> = groups(findings, &claimed_aliases(findings))
+    let mut view: Vec<(RiskId, String, Vec<FindingId>)> = named(findings)
         .into_iter()
         .map(|group| {
             let mut ids: Vec<FindingId> = group.members.iter().map(|at| findings[*at].tracked.finding).collect();

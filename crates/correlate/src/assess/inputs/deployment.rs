@@ -26,7 +26,7 @@ pub(super) fn gather(evidence: Evidence<'_>, around: &Surroundings) -> Runs {
     let mut placements: Vec<&Placement> = Vec::new();
     let mut runs_by_nature = false;
     for finding in evidence.findings {
-        let asset = finding.tracked.asset.as_str();
+        let asset = finding.tracked.asset;
         match asset::kind(asset) {
             AssetKind::Image => placements.extend(around.images.get(asset).into_iter().flatten()),
             AssetKind::Repository | AssetKind::Other if of_package => {}
@@ -56,7 +56,7 @@ fn not_deployed(evidence: Evidence<'_>, around: &Surroundings, of_package: bool)
     if !around.deployments_known {
         return None;
     }
-    let in_image = evidence.findings.iter().any(|finding| asset::kind(&finding.tracked.asset) == AssetKind::Image);
+    let in_image = evidence.findings.iter().any(|finding| asset::kind(finding.tracked.asset) == AssetKind::Image);
     let known = in_image || around.component.is_empty() || !of_package || super::is_development_only(evidence);
     known.then_some(false)
 }

@@ -1,8 +1,10 @@
 //! Inputs and where they come from.
 
+use tributary_model::finding::{Finding, ToolClaim};
 use tributary_model::sighting::{Endpoint, Package, Sighting};
 
 use super::*;
+use crate::assess::lent::Records;
 use crate::assess::surroundings::{Placement, Vulnerability};
 
 fn finding(asset: &str, change: impl FnOnce(&mut Finding)) -> Finding {
@@ -16,7 +18,9 @@ fn finding(asset: &str, change: impl FnOnce(&mut Finding)) -> Finding {
 }
 
 fn of(class: FindingClass, findings: &[Finding], around: &Surroundings, intel: &Intelligence) -> Inputs {
-    let findings: Vec<&Finding> = findings.iter().collect();
+    let records = Records::of(findings);
+    let findings = records.lend();
+    let findings: Vec<_> = findings.iter().collect();
     let ids = ["CVE-1".to_owned()];
     gather(Evidence { class, ids: &ids, bundled: &[], findings: &findings, confirmed: false }, around, intel)
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tributary_model::AvroRecord;
-use tributary_model::finding::{Finding, FindingEnd};
+use tributary_model::borrowed::Borrowed;
+use tributary_model::finding::FindingEnd;
 use tributary_model::id::RiskId;
 use tributary_model::reject::Reject;
 use tributary_model::sighting::FindingClass;
@@ -19,7 +19,7 @@ use crate::assess::group::{self, CellId, Group};
 use crate::assess::reading::{self, Reader};
 use crate::assess::surroundings::{Statement, Surroundings};
 use crate::assess::transition::{Cause, Gone, Next};
-use crate::assess::{alias, confirm, snapshot};
+use crate::assess::{Finding, alias, confirm, snapshot};
 use crate::graph::View;
 
 /// What one settle collects over its cells.
@@ -41,7 +41,7 @@ pub(super) struct Step {
 /// One cell while it is recomputed.
 struct Draft<'a> {
     members: &'a [Member],
-    findings: &'a [Finding],
+    findings: &'a [Finding<'a>],
     groups: &'a [Group],
     around: &'a Surroundings,
     statements: &'a [Statement],
@@ -121,11 +121,10 @@ impl Assess {
     }
 
     /// Surroundings that know every asset of these findings.
-    fn surroundings(&mut self, component: &Arc<str>, findings: &[Finding]) -> Arc<Surroundings> {
+    fn surroundings(&mut self, component: &Arc<str>, findings: &[Finding<'_>]) -> Arc<Surroundings> {
         let known = self.around.get(component);
-        let is_known = known.is_some_and(|around| {
-            findings.iter().all(|finding| around.assets.contains(finding.tracked.asset.as_str()))
-        });
+        let is_known =
+            known.is_some_and(|around| findings.iter().all(|finding| around.assets.contains(finding.tracked.asset)));
         if !is_known {
             let mut assets = known.map(|around| around.assets.clone()).unwrap_or_default();
             assets.extend(assets_of(findings));
@@ -156,7 +155,7 @@ impl Assess {
     fn recompute(
         &mut self,
         (id, cell): (CellId, &Cell),
-        findings: &[Finding],
+        findings: &[Finding<'_>],
         cause: &Cause,
         step: &mut Step,
         now: Millis,
@@ -223,7 +222,7 @@ impl Assess {
         }
         let ids = group.ids.iter().chain(&group.bundled);
         let intel = step.reader.intelligence(draft.view, self.known.kev_read, ids, draft.statements.to_vec());
-        let confirmed = self.confirmed_by(&draft.findings[0].component, group.risk);
+        let confirmed = self.confirmed_by(draft.findings[0].component, group.risk);
         let model = self.known.model;
         match snapshot::assess(model, group, draft.findings, confirmed, draft.around, &intel) {
             Some(risk) => Next::Present(Box::new(risk)),
@@ -257,11 +256,11 @@ impl Assess {
 /// Findings that stay in the cell, or those that leave it, with their members.
 struct Part<'a> {
     members: Cow<'a, [Member]>,
-    findings: Cow<'a, [Finding]>,
+    findings: Cow<'a, [Finding<'a>]>,
 }
 
 /// Who stays, and who leaves. Mostly everybody stays, and nothing is copied.
-fn parted<'a>(members: &'a [Member], findings: &'a [Finding]) -> (Part<'a>, Part<'a>) {
+fn parted<'a>(members: &'a [Member], findings: &'a [Finding<'a>]) -> (Part<'a>, Part<'a>) {
     if findings.iter().all(|finding| finding.end == FindingEnd::None) {
         let nobody = Part { members: Cow::Borrowed(&[]), findings: Cow::Borrowed(&[]) };
         return (Part { members: Cow::Borrowed(members), findings: Cow::Borrowed(findings) }, nobody);
@@ -278,8 +277,8 @@ fn parted<'a>(members: &'a [Member], findings: &'a [Finding]) -> (Part<'a>, Part
 /// The groups of some findings, under the names that `known` findings and intelligence give.
 fn grouped(
     class: FindingClass,
-    findings: &[Finding],
-    known: &[Finding],
+    findings: &[Finding<'_>],
+    known: &[Finding<'_>],
     view: &View<'_>,
     reader: &mut Reader,
 ) -> Vec<Group> {
@@ -296,7 +295,7 @@ fn grouped(
 
 /// The findings of a cell, one per member. What does not decode was refused on arrival, so the default never stands in; it keeps
 /// positions aligned.
-pub(super) fn decoded(members: &[Member]) -> Vec<Finding> {
+pub(super) fn decoded(members: &[Member]) -> Vec<Finding<'_>> {
     members.iter().map(|member| Finding::decode(&member.record).unwrap_or_default()).collect()
 }
 
@@ -305,11 +304,10 @@ const fn is_by_alias(class: FindingClass) -> bool {
 }
 
 /// Statements about the component's images and about the cell's packages.
-fn statements(view: &View<'_>, around: &Surroundings, findings: &[Finding]) -> Vec<Statement> {
+fn statements(view: &View<'_>, around: &Surroundings, findings: &[Finding<'_>]) -> Vec<Statement> {
     let mut statements = around.statements.clone();
     let packages = findings.iter().filter_map(|finding| finding.tracked.sighting.package.as_ref());
-    let purls: BTreeSet<&str> =
-        packages.flat_map(|package| [package.purl.as_str(), package.source_purl.as_str()]).collect();
+    let purls: BTreeSet<&str> = packages.flat_map(|package| [package.purl, package.source_purl]).collect();
     for purl in purls.into_iter().filter(|purl| !purl.is_empty()) {
         statements.extend(reading::statements(view, purl));
     }
@@ -317,18 +315,18 @@ fn statements(view: &View<'_>, around: &Surroundings, findings: &[Finding]) -> V
 }
 
 /// Everything moved to one component, or closed.
-fn why_gone(group: &Group, findings: &[Finding]) -> Gone {
+fn why_gone(group: &Group, findings: &[Finding<'_>]) -> Gone {
     let mut members = group.members.iter().map(|at| &findings[*at]);
-    let moved = |finding: &Finding| finding.end == FindingEnd::Moved && !finding.moved_to.is_empty();
+    let moved = |finding: &Finding<'_>| finding.end == FindingEnd::Moved && !finding.moved_to.is_empty();
     match members.clone().find(|finding| moved(finding)) {
         Some(leader) if members.all(|finding| finding.end == FindingEnd::Moved || !group::counts(finding)) => {
-            Gone::Moved(group::risk_id_elsewhere(group, leader, &leader.moved_to))
+            Gone::Moved(group::risk_id_elsewhere(group, leader, leader.moved_to))
         }
         _ => Gone::Closed,
     }
 }
 
 /// Assets of a cell's members.
-fn assets_of(findings: &[Finding]) -> BTreeSet<Arc<str>> {
-    findings.iter().map(|finding| Arc::from(finding.tracked.asset.as_str())).collect()
+fn assets_of(findings: &[Finding<'_>]) -> BTreeSet<Arc<str>> {
+    findings.iter().map(|finding| Arc::from(finding.tracked.asset)).collect()
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tributary_model::finding::{Finding, FindingEnd};
+use tributary_model::finding::FindingEnd;
 use tributary_model::id::RiskId;
 use tributary_model::sighting::FindingClass;
 
 use super::Assess;
 use super::settle::{Step, decoded};
+use crate::assess::Finding;
 use crate::assess::alias::Aliases;
 use crate::assess::confirm::{self, Signal};
 use crate::assess::group::{self, CellId, Group};
@@ -65,8 +66,8 @@ impl Assess {
     }
 }
 
-fn signal_of(group: &Group, findings: &[Finding]) -> Option<Signal> {
-    let counting: Vec<&Finding> =
+fn signal_of(group: &Group, findings: &[Finding<'_>]) -> Option<Signal> {
+    let counting: Vec<&Finding<'_>> =
         group.members.iter().map(|at| &findings[*at]).filter(|finding| group::counts(finding)).collect();
     confirm::signal(group.risk, group.class, &counting)
 }

@@ -41,14 +41,19 @@ pub fn wait(client: &Client, scan_id: &str, timeout: Duration) -> anyhow::Result
     while begun.elapsed() <= timeout {
         // The status before the ledger: what was done then is in the ledger now, or will never be.
         let status: Status = client.get("/v1/status")?;
-        let is_done = |names: &[&str]| status.groups.iter().all(|g| !names.contains(&g.name.as_str()) || g.lag == 0);
+        let is_done = |status: &Status, names: &[&str]| {
+            status.groups.iter().all(|group| !names.contains(&group.name.as_str()) || group.lag == 0)
+        };
         let runs: Vec<ScanRun> = client.get(&format!("/v1/scans/{}", encode(scan_id)))?;
         if runs.is_empty() {
-            quiet = if is_done(&["ingest", "relate", "track"]) { quiet + 1 } else { 0 };
+            quiet = if is_done(&status, &["ingest", "relate", "track"]) { quiet + 1 } else { 0 };
             if quiet >= QUIET_ANSWERS {
                 return Ok(Applied::NoScan);
             }
-        } else if runs.iter().all(|run| run.state != ScanState::Receiving) && is_done(&["assess"]) {
+        } else if runs.iter().all(|run| run.state != ScanState::Receiving)
+            // Asked again: the findings came with the ledger's lines, and no earlier answer says whether they are assessed.
+            && is_done(&client.get("/v1/status")?, &["assess"])
+        {
             let fix_first = fix_first(client, &runs)?;
             return Ok(Applied::Scan(Delta { runs, fix_first }));
         }
