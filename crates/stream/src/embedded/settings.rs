@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 use tributary_model::Topic;
 use tributary_model::time::{DAY, Millis};
 
-/// Partitions of the topics of a new directory. 2: every insert into ClickHouse makes a part of each table for each of them, and
-/// making the files of small parts is most of what an insert costs the engine (`perf record`, a cold load). `up` has one worker a
-/// stage; a later one may have two.
+/// Partitions of the topics of a new directory. 2: every insert into ClickHouse makes a part of each table for each of them, and a part
+/// is a directory of a dozen files. `up` has one worker a stage; a later one may have two.
 pub const NEW_PARTITIONS: u32 = 2;
 
 /// How the embedded log is sized and how long it remembers.
