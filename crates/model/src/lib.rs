@@ -22,7 +22,6 @@ pub mod risk;
 pub mod scan;
 pub mod severity;
 pub mod sighting;
-pub mod skimmed;
 pub mod time;
 pub mod topic;
 pub mod versions;

@@ -28,17 +28,6 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    /// Whether so many messages, or so many bytes, came at once that more of them wait: half of a limit, because a poll that stops at
-    /// one of them may stop well before it.
-    #[must_use]
-    pub fn half_full(&self, messages: &[Message]) -> bool {
-        let bytes =
-            || messages.iter().map(|message| message.value.as_ref().map_or(0, bytes::Bytes::len)).sum::<usize>();
-        messages.len() >= self.rows / 2 || bytes() >= self.bytes / 2
-    }
-}
-
 /// Topics of which each key's newest record replaces the others in its table.
 const CURRENT_STATE: [Topic; 5] = [Topic::Risks, Topic::Findings, Topic::Context, Topic::Intel, Topic::Tickets];
 
@@ -167,14 +156,6 @@ mod tests {
         let rejects = RefCell::default();
         let rows: Vec<RiskRow<'_>> = batch.read(&batch.risks, RiskRow::read, &rejects, 5).collect();
         (rows.iter().map(|row| row.revision).collect(), rejects.into_inner())
-    }
-
-    #[test]
-    fn half_of_either_limit_is_much() {
-        let limits = Limits { rows: 4, bytes: 100, ..Limits::default() };
-        let of = |bytes| Message { value: Some(Bytes::from(vec![0; bytes])), ..risk("r", 1, 1) };
-        assert!(!limits.half_full(&[]) && !limits.half_full(&[of(49)]));
-        assert!(limits.half_full(&[of(20), of(30)]) && limits.half_full(&[of(0), of(0)]));
     }
 
     #[test]

@@ -21,8 +21,6 @@ pub struct ClickHouseConfig {
 #[must_use]
 pub fn client(config: &ClickHouseConfig) -> Client {
     let client = Client::default().with_url(&config.url).with_product_info("tributary", env!("CARGO_PKG_VERSION"));
-    // A batch has each key once: there is nothing to replace in it before it is written.
-    let client = client.with_setting("optimize_on_insert", "0");
     // Compressing what never leaves the machine only costs both sides their cores.
     let client = if is_here(&config.url) { client.with_compression(Compression::None) } else { client };
     let client = if config.database.is_empty() { client } else { client.with_database(&config.database) };

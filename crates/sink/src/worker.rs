@@ -12,7 +12,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::runtime::Handle;
 use tributary_model::reject::Reject;
 use tributary_model::{AvroRecord, Topic};
-use tributary_stream::log::{Budget, Checkpoint, Log, LogError, Polled, Subscription, Transaction, Waker, Worker};
+use tributary_stream::log::{Budget, Checkpoint, Log, LogError, Polled, Subscription, Transaction, Worker};
 use tributary_stream::{Clock, Message, Output, Position};
 
 use crate::batch::{Batch, Limits};
@@ -32,10 +32,6 @@ const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
 
 /// Longest pause after a batch. 1 s: an analyst sees a risk within seconds, also when the engine is slow.
 const GATHER_MAX: Duration = Duration::from_secs(1);
-
-/// Nothing has arrived for so long: nothing is on its way. 200 ms: stages commit several times a second while they have work; a
-/// shorter one would part what they say together into more inserts.
-const SILENCE: Duration = Duration::from_millis(200);
 
 /// Tables that are written at one time. Each waits mostly for the engine: one after the other, a batch over a dozen tables took
 /// a second with the cores idle. More than the engine has cores only queue there and hold memory.
@@ -132,45 +128,13 @@ impl Sink {
                 continue;
             }
             // Who is not behind lets the next batch gather instead of writing tiny parts, which the engine has to merge:
-            // for the age limit, and for as long as this one took where that is longer. So under load half of the time at most goes
-            // into inserts, and of what changes meanwhile only the newest state is inserted at all.
+            // for the age limit, and for twice as long as this one took where that is longer. So under load a third of the time at most
+            // goes into inserts, and of what changes meanwhile only the newest state is inserted at all.
             let begun = Instant::now();
             self.write(worker.as_mut(), &messages)?;
-            if !self.is_behind(worker.as_ref(), &messages) {
-                self.gather(worker.as_ref(), &waker, begun.elapsed().clamp(self.limits.age, GATHER_MAX));
-            }
+            worker.gather(budget, (begun.elapsed() * 2).clamp(self.limits.age, GATHER_MAX));
         }
         Ok(())
-    }
-
-    /// Whether the next batch is worth its statements already.
-    fn is_behind(&self, worker: &dyn Worker, messages: &[Message]) -> bool {
-        worker.waiting().map_or_else(|| self.limits.half_full(messages), |waiting| self.is_enough(waiting))
-    }
-
-    fn is_enough(&self, waiting: u64) -> bool {
-        waiting >= self.limits.rows as u64 / 2
-    }
-
-    /// Waits so long for more; shorter when that is enough for a batch, and when nothing comes any more: where the log says what
-    /// waits.
-    fn gather(&self, worker: &dyn Worker, waker: &Waker, pause: Duration) {
-        let until = Instant::now() + pause;
-        let (mut waiting, mut since) = (worker.waiting(), Instant::now());
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let quiet = waiting.map_or(left, |_| SILENCE.saturating_sub(since.elapsed()));
-            let is_enough = waiting.is_some_and(|waiting| self.is_enough(waiting));
-            if left.is_zero() || quiet.is_zero() || is_enough || self.stop.load(Ordering::Relaxed) {
-                return;
-            }
-            // It returns for what arrives, and for a stop.
-            waker.wait(left.min(quiet));
-            let now_waiting = worker.waiting();
-            if now_waiting != waiting {
-                (waiting, since) = (now_waiting, Instant::now());
-            }
-        }
     }
 
     /// Writes one batch and commits its positions; repeats while ClickHouse is away.

@@ -255,16 +255,16 @@ pub trait Worker: Send {
     /// Rings this worker out of a waiting poll, from any thread.
     fn waker(&self) -> Waker;
 
-    /// Records that the next polls would deliver; `None` where the log would have to ask somebody.
-    fn waiting(&self) -> Option<u64> {
-        None
-    }
+    /// Before the next poll answers, lets records gather: for so long at most, until most of that poll's budget is there, until nothing
+    /// comes any more, or until the waker rings. For whoever works cheaper on much at a time. May block.
+    fn gather(&mut self, _budget: Budget, _pause: Duration) {}
 }
 
 /// Appends outside of any group.
 pub trait Producer: Send + Sync {
     /// Appends all records or none, durable on return; answers the new end of every partition that was appended to.
-    /// Blocks: not for an async thread.
+    /// After an error one record by itself may be there all the same, as after an answer that was lost on the way: append it again,
+    /// and whoever reads takes it once. Blocks: not for an async thread.
     fn append(&self, records: Vec<Output>) -> Result<Vec<Position>, LogError>;
 }
 

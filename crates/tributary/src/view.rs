@@ -7,17 +7,16 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tributary_model::borrowed::Borrowed;
 use tributary_model::context::EntityContext;
 use tributary_model::fact::{Attribute, value};
-use tributary_model::finding::{FindingEnd, FindingState};
+use tributary_model::finding::{Finding, FindingEnd, FindingState};
 use tributary_model::id::{FindingId, RiskId};
 use tributary_model::remedy::TicketState;
-use tributary_model::risk::RiskState;
+use tributary_model::risk::{Risk, RiskState};
 use tributary_model::scan::{ScanRun, ScanState};
 use tributary_model::severity::Band;
 use tributary_model::time::Millis;
-use tributary_model::{AvroRecord, Topic, entity, skimmed};
+use tributary_model::{AvroRecord, Topic, entity};
 use tributary_stream::log::{Budget, Log, LogError, Start};
 use tributary_stream::{Message, Position};
 
@@ -85,6 +84,47 @@ pub struct Gap {
     pub owner: String,
     /// Classes nobody scans for.
     pub missing: Vec<&'static str>,
+}
+
+/// What the summary takes from a risk.
+#[derive(Deserialize)]
+struct OfRisk<'a> {
+    risk: RiskId,
+    component: &'a str,
+    state: RiskState,
+    title: &'a str,
+    band: Band,
+    score: i32,
+    #[serde(borrow)]
+    owner: OfOwner<'a>,
+    #[serde(borrow)]
+    fix: OfFix<'a>,
+    due_at: Option<Millis>,
+}
+
+#[derive(Deserialize)]
+struct OfOwner<'a> {
+    team: &'a str,
+}
+
+#[derive(Deserialize)]
+struct OfFix<'a> {
+    summary: &'a str,
+}
+
+/// What the summary takes from a finding.
+#[derive(Deserialize)]
+struct OfFinding<'a> {
+    component: &'a str,
+    end: FindingEnd,
+    tracked: OfTracked,
+}
+
+#[derive(Deserialize)]
+struct OfTracked {
+    finding: FindingId,
+    state: FindingState,
+    counts: bool,
 }
 
 /// What the summary takes from a ticket.
@@ -270,13 +310,13 @@ impl Known {
     fn absorb(&mut self, message: &Message) {
         let value = message.value.as_deref();
         match message.topic {
-            Topic::Risks => match value.map(skimmed::Risk::decode) {
+            Topic::Risks => match value.map(Risk::decode_as) {
                 Some(Ok(risk)) => self.risk(&risk, (message.partition, message.offset)),
                 Some(Err(_)) => {}
                 None => self.forget_risk(message.key_str()),
             },
             Topic::Findings => {
-                if let Some(Ok(finding)) = value.map(skimmed::Finding::decode) {
+                if let Some(Ok(finding)) = value.map(Finding::decode_as) {
                     self.finding(&finding);
                 }
             }
@@ -304,8 +344,8 @@ impl Known {
         }
     }
 
-    fn risk(&mut self, risk: &skimmed::Risk<'_>, at: (u32, u64)) {
-        let Ok(id) = risk.risk.parse() else { return };
+    fn risk(&mut self, risk: &OfRisk<'_>, at: (u32, u64)) {
+        let id = risk.risk;
         let summary = RiskSummary {
             risk: id,
             band: risk.band,
@@ -328,9 +368,9 @@ impl Known {
         self.counts.risk(gone.as_ref(), None);
     }
 
-    fn finding(&mut self, finding: &skimmed::Finding<'_>) {
+    fn finding(&mut self, finding: &OfFinding<'_>) {
         let tracked = &finding.tracked;
-        let Ok(id) = tracked.finding.parse() else { return };
+        let id = tracked.finding;
         let is_active = finding.end == FindingEnd::None
             && tracked.counts
             && !matches!(tracked.state, FindingState::Fixed | FindingState::Superseded);
@@ -383,10 +423,8 @@ fn ownership(context: &EntityContext) -> (String, i64) {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use tributary_model::risk::Risk;
-
     use super::*;
+    use bytes::Bytes;
 
     fn told(topic: Topic, key: &str, value: Option<Vec<u8>>) -> Message {
         Message {

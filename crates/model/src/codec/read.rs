@@ -41,14 +41,9 @@ impl<'a> Body<'a> {
         Err(Error("a number of more than 64 bits".to_owned()))
     }
 
-    /// The bytes of a text.
-    fn piece(&mut self) -> Result<&'a [u8], Error> {
-        let len = usize::try_from(self.number()?).map_err(|_| Error("a text of negative length".to_owned()))?;
-        self.take(len)
-    }
-
     fn text(&mut self) -> Result<&'a str, Error> {
-        std::str::from_utf8(self.piece()?).map_err(|_| Error("a text that is not UTF-8".to_owned()))
+        let len = usize::try_from(self.number()?).map_err(|_| Error("a text of negative length".to_owned()))?;
+        std::str::from_utf8(self.take(len)?).map_err(|_| Error("a text that is not UTF-8".to_owned()))
     }
 }
 
@@ -87,6 +82,7 @@ impl<'a> de::Deserializer<'a> for &mut Body<'a> {
         deserialize_ignored_any(): "a field without a type",
         deserialize_identifier(): "a name",
         deserialize_char(): "a single character",
+        deserialize_bytes(): "bytes",
         deserialize_byte_buf(): "bytes",
         deserialize_unit(): "a unit",
         deserialize_unit_struct(&'static str): "a unit",
@@ -110,10 +106,6 @@ impl<'a> de::Deserializer<'a> for &mut Body<'a> {
     }
     fn deserialize_str<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_borrowed_str(self.text()?)
-    }
-    /// A text that nobody looks at ([`crate::skimmed`]); no record has bytes.
-    fn deserialize_bytes<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_borrowed_bytes(self.piece()?)
     }
     fn deserialize_string<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_borrowed_str(self.text()?)

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tributary_model::Topic;
 
@@ -13,6 +14,10 @@ use super::Inner;
 use super::tail::{self, Waiter};
 use crate::log::{Budget, LogError, Waker};
 use crate::message::{Message, Position};
+
+/// Nothing has arrived for so long: nothing is on its way. 200 ms: stages commit several times a second while they have work; a
+/// shorter one would part what they say together.
+const SILENCE: Duration = Duration::from_millis(200);
 
 /// Cursors over partitions. A batch holds the oldest records of all partitions: what was sent together, such as the scans of a component's
 /// repository and image, comes together though it lies in several. Partition by partition, a backlog would tell of the
@@ -23,6 +28,17 @@ pub(super) struct Cursors {
     places: Vec<Place>,
     /// Passed over.
     held: BTreeSet<(Topic, u32)>,
+}
+
+/// Why gathering is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gathered {
+    /// As much is there as was wished.
+    Much,
+    /// Nothing comes any more, or the pause is over.
+    Waited,
+    /// The waker rang.
+    Rung,
 }
 
 /// A cursor and what was read ahead of it.
@@ -86,10 +102,34 @@ impl Cursors {
     }
 
     /// Offsets between the cursors and the ends: records, but for gaps where some were cleaned.
-    pub(super) fn waiting(&self) -> u64 {
+    fn waiting(&self) -> u64 {
         let tails = &self.inner.tails;
         let given_out = self.places.iter().filter(|place| !self.held.contains(&(place.at.topic, place.at.partition)));
         given_out.map(|place| tails.end(place.at.topic, place.at.partition).saturating_sub(place.at.next)).sum()
+    }
+
+    /// Waits until so many wait, nothing comes any more, the pause is over, or the waker rings; answers which it was.
+    pub(super) fn gather(&self, enough: u64, pause: Duration) -> Gathered {
+        let until = Instant::now() + pause;
+        let (mut waiting, mut since) = (self.waiting(), Instant::now());
+        loop {
+            if waiting >= enough {
+                return Gathered::Much;
+            }
+            let left = until.saturating_duration_since(Instant::now()).min(SILENCE.saturating_sub(since.elapsed()));
+            if left.is_zero() {
+                return Gathered::Waited;
+            }
+            if self.waiter.waker.wait(left) {
+                // It is the next poll that was meant.
+                self.waiter.waker.ring();
+                return Gathered::Rung;
+            }
+            let now_waiting = self.waiting();
+            if now_waiting != waiting {
+                (waiting, since) = (now_waiting, Instant::now());
+            }
+        }
     }
 
     pub(super) fn waker(&self) -> Waker {
@@ -98,11 +138,16 @@ impl Cursors {
 
     /// Records, waiting for the first one.
     pub(super) fn take_or_wait(&mut self, budget: Budget) -> Result<Vec<Message>, LogError> {
-        let messages = self.take(budget)?;
-        if !messages.is_empty() || budget.wait.is_zero() || !self.waiter.waker.wait(budget.wait) {
-            return Ok(messages);
+        let begun = Instant::now();
+        let mut is_rung = false;
+        loop {
+            let messages = self.take(budget)?;
+            let left = budget.wait.saturating_sub(begun.elapsed());
+            if !messages.is_empty() || left.is_zero() || is_rung {
+                return Ok(messages);
+            }
+            is_rung = self.waiter.waker.wait(left);
         }
-        self.take(budget)
     }
 
     /// Records that are there, without waiting.
@@ -199,5 +244,49 @@ impl Batch {
             place.at.next = place.window.front().map_or(place.ahead, |message| message.offset);
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::embedded::{EmbeddedLog, EmbeddedSettings};
+    use crate::log::Log;
+    use crate::message::Output;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn record(topic: Topic) -> Output {
+        let key = Bytes::from_static(b"k");
+        Output { topic, partition_key: "k".to_owned(), value: Some(key.clone()), key, headers: Vec::new() }
+    }
+
+    #[test]
+    fn gathering_is_over_when_there_is_much_or_the_waker_rings() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = EmbeddedSettings { partitions: Some(1), ..EmbeddedSettings::default() };
+        let log = EmbeddedLog::open(directory.path(), settings, Arc::new(ManualClock::at(0))).unwrap();
+        let mut cursors = Cursors::new(Arc::clone(&log.0), [Topic::Risks]);
+        cursors.add(Position { topic: Topic::Risks, partition: 0, next: 0 });
+        let records = [vec![record(Topic::Risks); 5], vec![record(Topic::Facts); 5]].concat();
+        log.producer().unwrap().append(records).unwrap();
+        assert_eq!(cursors.gather(5, HOUR), Gathered::Much);
+        assert_eq!(cursors.gather(6, HOUR), Gathered::Waited, "of the topic that it reads there are five");
+        cursors.waker().ring();
+        assert_eq!(cursors.gather(6, HOUR), Gathered::Rung);
+        // It was the poll that was meant: it does not wait.
+        let budget = Budget { records: 9, bytes: 1 << 20, wait: HOUR };
+        assert_eq!(cursors.take_or_wait(budget).unwrap().len(), 5);
+        assert_eq!(cursors.gather(1, Duration::ZERO), Gathered::Waited, "they were taken");
+        cursors.waker().ring();
+        assert_eq!(cursors.gather(1, HOUR), Gathered::Rung);
+        assert!(cursors.take_or_wait(budget).unwrap().is_empty());
+        cursors.rewind(|_, _| Ok(0)).unwrap();
+        assert_eq!(cursors.gather(5, HOUR), Gathered::Much, "they come again");
+        cursors.hold(&BTreeSet::from([(Topic::Risks, 0)]), |_, _| Ok(0)).unwrap();
+        assert_eq!(cursors.gather(1, Duration::ZERO), Gathered::Waited, "held");
     }
 }

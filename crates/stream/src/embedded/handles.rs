@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tributary_model::Topic;
 
@@ -85,8 +86,8 @@ impl Worker for EmbeddedWorker {
         self.cursors.waker()
     }
 
-    fn waiting(&self) -> Option<u64> {
-        Some(self.cursors.waiting())
+    fn gather(&mut self, budget: Budget, pause: Duration) {
+        self.cursors.gather(budget.records as u64 / 2, pause);
     }
 }
 

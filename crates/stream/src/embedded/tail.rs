@@ -142,12 +142,12 @@ impl Tails {
         lock(&self.waiters).retain(|other| !Arc::ptr_eq(other, waiter));
     }
 
-    /// Rings whoever waits for these topics.
+    /// Nudges whoever waits for these topics.
     pub(super) fn ring(&self, topics: impl IntoIterator<Item = Topic>) {
         let touched = mask(topics);
         for waiter in lock(&self.waiters).iter() {
             if waiter.topics.load(Ordering::Relaxed) & touched != 0 {
-                waiter.waker.ring();
+                waiter.waker.nudge();
             }
         }
     }

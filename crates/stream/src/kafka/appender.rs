@@ -1,19 +1,22 @@
-//! What is appended outside of any group: one transactional producer and one thread for the whole process, which puts the
-//! appends that wait into one transaction (group commit). So a hundred uploads cost a few commits, not a hundred,
-//! and one transactional id is fenced and cleaned up after a crash, not a pool of them.
+//! What is appended outside of any group: one thread for the whole process, which writes the appends that wait together (group commit).
+//! So a hundred uploads cost a few round trips, not a hundred.
+//!
+//! ```text
+//! appends ──(≤ 64 jobs)──► thread ──(≤ 4 MiB together)──┬─ one record each ──► idempotent producer
+//!                                                       └─ several ──────────► transaction
+//! ```
+//! One record happens entirely or not at all by itself. A transaction for it would only cost: the poster waits for the end of the one
+//! before, and the cluster writes markers. Several records that belong together get one.
 //!
 //! The cluster may fence a producer that did nothing wrong: a coordinator that moved, or a transaction that lasted too long
 //! because a broker was away. Nothing here has state that such a producer would have to give up, so another one takes its place.
-//!
-//! ```text
-//! appends ──(≤ 64 jobs)──► thread ──(≤ 4 MiB together)──► transaction
-//! ```
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use super::Cluster;
+use super::settings::Delivery;
 use super::transactor::Transactor;
 use crate::log::{LogError, Producer};
 use crate::message::{Output, Position};
@@ -46,13 +49,13 @@ pub(super) struct Appender {
 
 impl Appender {
     pub(super) fn new(cluster: &Arc<Cluster>) -> Result<Self, LogError> {
-        let transactor = Transactor::new(cluster, &cluster.names.appender(&cluster.settings.instance))?;
+        let pens = [Pen::new(cluster, Way::Single)?, Pen::new(cluster, Way::Together)?];
         let (jobs, receiver) = sync_channel(QUEUE_JOBS);
         let thread = std::thread::Builder::new()
             .name("kafka-append".to_owned())
             .spawn({
                 let cluster = Arc::clone(cluster);
-                move || run(&cluster, transactor, &receiver)
+                move || run(&cluster, pens, &receiver)
             })
             .map_err(|error| LogError::fatal_from("cannot start the appending thread", error))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
@@ -81,8 +84,7 @@ impl Drop for Appender {
     }
 }
 
-fn run(cluster: &Arc<Cluster>, transactor: Transactor, jobs: &Receiver<Job>) {
-    let mut transactor = Some(transactor);
+fn run(cluster: &Arc<Cluster>, mut pens: [Pen; 2], jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let mut bytes = first.bytes();
         let mut waiting = vec![first];
@@ -92,40 +94,77 @@ fn run(cluster: &Arc<Cluster>, transactor: Transactor, jobs: &Receiver<Job>) {
             bytes += job.bytes();
             waiting.push(job);
         }
-        let able = match transactor.take().map_or_else(|| anew(cluster), Ok) {
+        let (single, together) = waiting.into_iter().partition(|job| job.records.len() == 1);
+        for (pen, jobs) in pens.iter_mut().zip([single, together]) {
+            pen.write(cluster, jobs);
+        }
+    }
+}
+
+/// How records get to the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Each by itself.
+    Single,
+    /// All of them or none, where the settings allow transactions.
+    Together,
+}
+
+/// A producer; another one when it is of no more use.
+struct Pen {
+    way: Way,
+    transactor: Option<Transactor>,
+}
+
+impl Pen {
+    fn new(cluster: &Arc<Cluster>, way: Way) -> Result<Self, LogError> {
+        Ok(Self { way, transactor: Some(Self::make(cluster, way)?) })
+    }
+
+    fn make(cluster: &Arc<Cluster>, way: Way) -> Result<Transactor, LogError> {
+        match way {
+            Way::Single => Transactor::plain(cluster),
+            Way::Together => Transactor::new(cluster, &cluster.names.appender(&cluster.settings.instance)),
+        }
+    }
+
+    /// Writes appends together and answers them.
+    fn write(&mut self, cluster: &Arc<Cluster>, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let anew = || {
+            let made = Self::make(cluster, self.way)?;
+            tracing::info!(way = ?self.way, "appends go on with a new producer");
+            Ok(made)
+        };
+        let able = match self.transactor.take().map_or_else(anew, Ok) {
             Ok(able) => able,
             Err(error) => {
-                let what = error.to_string();
-                for job in &waiting {
-                    answer(job, Err(LogError::retry(what.clone())));
+                let error: LogError = error;
+                for job in &jobs {
+                    answer(job, Err(LogError::retry(error.to_string())));
                 }
-                continue;
+                return;
             }
         };
         // One that can never be written must not take the others with it.
-        let (refused, accepted): (Vec<_>, Vec<_>) = waiting
+        let (refused, accepted): (Vec<_>, Vec<_>) = jobs
             .into_iter()
             .map(|job| (job.records.iter().find_map(|record| able.refusal(record)), job))
             .partition(|(refusal, _)| refusal.is_some());
         for (refusal, job) in refused {
             answer(&job, Err(LogError::abort(refusal.unwrap_or_default())));
         }
-        if write(&able, accepted.into_iter().map(|(_, job)| job).collect()) {
-            transactor = Some(able);
+        let is_atomic = self.way == Way::Together && cluster.settings.delivery == Delivery::ExactlyOnce;
+        if write(&able, is_atomic, accepted.into_iter().map(|(_, job)| job).collect()) {
+            self.transactor = Some(able);
         }
     }
 }
 
-/// Another producer in the place of one that is of no more use.
-fn anew(cluster: &Arc<Cluster>) -> Result<Transactor, LogError> {
-    let transactional_id = cluster.names.appender(&cluster.settings.instance);
-    let made = Transactor::new(cluster, &transactional_id)?;
-    tracing::info!(transactional_id, "appends go on with a new producer");
-    Ok(made)
-}
-
 /// Writes appends together and answers them; answers whether the producer can go on.
-fn write(transactor: &Transactor, mut jobs: Vec<Job>) -> bool {
+fn write(transactor: &Transactor, is_atomic: bool, mut jobs: Vec<Job>) -> bool {
     if jobs.is_empty() {
         return true;
     }
@@ -133,7 +172,9 @@ fn write(transactor: &Transactor, mut jobs: Vec<Job>) -> bool {
     let records: Vec<Output> = jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.records)).collect();
     let mut tried = 1;
     let written = loop {
-        match transactor.append(&records) {
+        let written = if is_atomic { transactor.transact(&records, None) } else { transactor.deliver(&records) };
+        match written {
+            // What was delivered without a report comes twice then; who reads takes it once, as from a poster who repeats.
             Err(LogError::Abort { .. } | LogError::Retry { .. }) if tried < TRIES => tried += 1,
             done => break done,
         }

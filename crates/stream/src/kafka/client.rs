@@ -8,7 +8,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::metadata::Metadata;
 
 use super::error::fatal;
-use super::settings::{Delivery, KafkaSettings};
+use super::settings::KafkaSettings;
 use super::voice::Voice;
 use crate::log::LogError;
 
@@ -50,19 +50,21 @@ pub(super) fn consumer(settings: &KafkaSettings, group: &str) -> Result<ClientCo
         .set("check.crcs", "true")
         .set("fetch.message.max.bytes", settings.message_bytes_max.max(1 << 20).to_string())
         .set("fetch.max.bytes", settings.message_bytes_max.max(16 << 20).to_string())
-        .set("queued.max.messages.kbytes", FETCHED_KIB.to_string());
+        .set("queued.max.messages.kbytes", FETCHED_KIB.to_string())
+        // The default lets a partition rest for a second after that memory was full, whoever waits for its records.
+        .set("fetch.queue.backoff.ms", "10");
     Ok(config)
 }
 
-/// Settings of a producer: of a transactional one, where transactions are wanted.
-pub(super) fn producer(settings: &KafkaSettings, transactional_id: &str) -> Result<ClientConfig, LogError> {
+/// Settings of a producer: of a transactional one, if it is given an id.
+pub(super) fn producer(settings: &KafkaSettings, transactional_id: Option<&str>) -> Result<ClientConfig, LogError> {
     let mut config = base(settings)?;
-    match settings.delivery {
-        Delivery::ExactlyOnce => config
-            .set("transactional.id", transactional_id)
+    match transactional_id {
+        Some(id) => config
+            .set("transactional.id", id)
             .set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string())
             .set("connections.max.idle.ms", idle_ms_max(settings).to_string()),
-        Delivery::AtLeastOnce => config.set("enable.idempotence", "true"),
+        None => config.set("enable.idempotence", "true"),
     };
     config
         .set("message.timeout.ms", settings.transaction_timeout_ms.to_string())

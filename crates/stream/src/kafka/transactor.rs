@@ -52,8 +52,20 @@ pub(super) struct Offsets<'a> {
 }
 
 impl Transactor {
-    /// Fences the previous owner of the id and aborts what it left open.
+    /// Fences the previous owner of the id and aborts what it left open. Where the settings forbid transactions, as [`Transactor::plain`].
     pub(super) fn new(cluster: &Arc<Cluster>, transactional_id: &str) -> Result<Self, LogError> {
+        match cluster.settings.delivery {
+            Delivery::ExactlyOnce => Self::make(cluster, Some(transactional_id)),
+            Delivery::AtLeastOnce => Self::plain(cluster),
+        }
+    }
+
+    /// One without transactions: it can only [`Transactor::deliver`].
+    pub(super) fn plain(cluster: &Arc<Cluster>) -> Result<Self, LogError> {
+        Self::make(cluster, None)
+    }
+
+    fn make(cluster: &Arc<Cluster>, transactional_id: Option<&str>) -> Result<Self, LogError> {
         if let Some(framing) = &cluster.framing {
             framing.prepare(cluster.partitions.keys().copied())?;
         }
@@ -63,7 +75,7 @@ impl Transactor {
             config.create_with_context(deliveries).map_err(fatal("cannot make a Kafka producer"))?;
         let producer = Arc::new(producer);
         let polling = Polling::start(&producer)?;
-        if cluster.settings.delivery == Delivery::ExactlyOnce {
+        if let Some(transactional_id) = transactional_id {
             let right = Right::new(&cluster.settings, "Write", format!("transactional id {transactional_id}"));
             producer.init_transactions(PATIENCE).map_err(
                 right.or(format!("cannot begin transactions as {transactional_id} at {}", cluster.settings.brokers)),
@@ -102,14 +114,6 @@ impl Transactor {
             }
             // A transaction that is not allowed will not be allowed the next time either.
             Err(Failure::Denied(right)) => self.abort(right.to_string()).map_err(|_| right.is_missing()),
-        }
-    }
-
-    /// Appends records in the way that the settings name.
-    pub(super) fn append(&self, outputs: &[Output]) -> Result<Vec<Position>, LogError> {
-        match self.cluster.settings.delivery {
-            Delivery::ExactlyOnce => self.transact(outputs, None),
-            Delivery::AtLeastOnce => self.deliver(outputs),
         }
     }
 

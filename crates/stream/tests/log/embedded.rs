@@ -41,24 +41,6 @@ fn a_newer_format_and_another_partition_count_are_refused() {
 }
 
 #[test]
-fn a_worker_knows_how_much_waits() {
-    let directory = tempfile::tempdir().unwrap();
-    let clock = Arc::new(ManualClock::at(0));
-    let log: Arc<dyn Log> = Arc::new(open(directory.path(), &clock).unwrap());
-    let mut worker = started(&log, "g");
-    assert_eq!(worker.waiting(), Some(0));
-    append(&log, (0..5).map(|n| record(IN, &format!("k{n}"), "v")).collect());
-    append(&log, vec![record(Topic::Risks, "k", "of a topic that it does not read")]);
-    assert_eq!(worker.waiting(), Some(5));
-    drain(worker.as_mut(), 5);
-    assert_eq!(worker.waiting(), Some(0));
-    worker.rewind().unwrap();
-    assert_eq!(worker.waiting(), Some(5));
-    worker.hold(&(0..4).map(|partition| (IN, partition)).collect()).unwrap();
-    assert_eq!(worker.waiting(), Some(0));
-}
-
-#[test]
 fn an_older_format_is_read_and_raised() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(0));

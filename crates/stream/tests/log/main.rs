@@ -111,6 +111,7 @@ macro_rules! every_property {
             a_transaction_happens_entirely_or_not_at_all,
             records_of_a_partition_come_in_order,
             an_abort_is_followed_by_the_same_records_again,
+            what_gathers_comes_once_and_does_not_wait_for_more_for_ever,
             nothing_uncommitted_is_ever_read,
             the_latest_record_of_every_key_survives,
             a_restore_equals_the_live_state,

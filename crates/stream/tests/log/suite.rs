@@ -187,6 +187,18 @@ pub(crate) fn an_abort_is_followed_by_the_same_records_again(factory: impl LogFa
     assert_eq!(sorted_values(&drain(started(&log, "g").as_mut(), left)), sorted_values(&rest));
 }
 
+pub(crate) fn what_gathers_comes_once_and_does_not_wait_for_more_for_ever(factory: impl LogFactory) {
+    let log = factory.log();
+    let mut worker = started(&log, "g");
+    append(&log, numbered(IN, 9, 20));
+    let begun = Instant::now();
+    worker.gather(budget(100), 60 * PATIENCE);
+    let messages = drain(worker.as_mut(), 20);
+    assert!(begun.elapsed() < PATIENCE);
+    commit(worker.as_mut(), Vec::new(), &messages).unwrap();
+    assert!(is_drained(&log, worker.as_mut()));
+}
+
 pub(crate) fn nothing_uncommitted_is_ever_read(factory: impl LogFactory) {
     let log = factory.log();
     append(&log, numbered(IN, 5, 10));
