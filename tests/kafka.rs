@@ -32,6 +32,8 @@ mod fleet;
 mod input;
 #[path = "kafka/lanes.rs"]
 mod lanes;
+#[path = "kafka/memory.rs"]
+mod memory;
 #[path = "kafka/poison.rs"]
 mod poison;
 #[path = "kafka/registry.rs"]

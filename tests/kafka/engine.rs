@@ -16,12 +16,19 @@ pub struct Engine {
     handle: Option<EngineHandle>,
     address: SocketAddr,
     directory: TempDir,
+    query_memory_bytes: u64,
 }
 
 impl Engine {
     pub fn start() -> Self {
+        Self::with_query_memory(512 << 20)
+    }
+
+    /// One of which a statement may take so much memory.
+    pub fn with_query_memory(query_memory_bytes: u64) -> Self {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let mut engine = Self { handle: None, address: "127.0.0.1:0".parse().unwrap(), directory };
+        let address = "127.0.0.1:0".parse().unwrap();
+        let mut engine = Self { handle: None, address, directory, query_memory_bytes };
         engine.come_back();
         engine
     }
@@ -39,7 +46,7 @@ impl Engine {
         let accounts = (Account::new(WRITER.0, WRITER.1), Account::new("analyst", ""));
         let mut config = EngineConfig::new(self.directory.path(), library, self.address, accounts.0, accounts.1);
         config.limits.memory_bytes = 1 << 30;
-        config.limits.query_memory_bytes = 1 << 29;
+        config.limits.query_memory_bytes = self.query_memory_bytes;
         let child = || {
             let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
             command.arg("engine-child");

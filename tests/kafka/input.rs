@@ -47,7 +47,8 @@ pub fn disturbed() -> &'static Input {
     if std::env::var_os(GIVEN).is_some() { both() } else { sample() }
 }
 
-fn synthetic(findings: u32) -> Vec<Post> {
+/// Generated records of so many findings.
+pub fn synthetic(findings: u32) -> Vec<Post> {
     let directory = tempfile::tempdir().unwrap();
     let components = (findings / FINDINGS_PER_COMPONENT).max(1).to_string();
     let made = Command::new(env!("CARGO_BIN_EXE_tributary"))

@@ -40,6 +40,9 @@ pub enum InsertError {
     /// The engine is away or overloaded: the same batch later.
     #[error("ClickHouse does not take rows now, they wait: {0}")]
     Retry(String),
+    /// The engine has no memory for so many rows in one statement, or for anything: fewer, or later.
+    #[error("ClickHouse lacks the memory for these rows: {0}")]
+    TooMuch(String),
     /// The engine refuses this batch: a table is missing or has another shape.
     #[error("ClickHouse refuses the rows of {table}: {reason}; run `tributary migrate`")]
     Refused {
@@ -60,6 +63,10 @@ pub async fn insert<'a, R: Row + RowWrite>(
     table: &'static str,
     rows: impl Iterator<Item = R::Value<'a>>,
 ) -> Result<usize, InsertError> {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return Ok(0);
+    }
     let write = async {
         let (mut insert, mut count) = (client.insert::<R>(table).await?, 0);
         for row in rows {
@@ -77,6 +84,7 @@ fn classify(table: &'static str, error: &clickhouse::error::Error) -> InsertErro
     use clickhouse::error::Error;
     let text = error.to_string();
     match error {
+        Error::BadResponse(reason) if code(reason) == MEMORY_LIMIT_EXCEEDED => InsertError::TooMuch(text),
         Error::BadResponse(reason) if !is_transient(reason) => InsertError::Refused { table, reason: reason.clone() },
         Error::SchemaMismatch(reason) => InsertError::Refused { table, reason: reason.clone() },
         Error::InvalidParams(_) | Error::InvalidColumnsHeader(_) => InsertError::Refused { table, reason: text },
@@ -84,11 +92,17 @@ fn classify(table: &'static str, error: &clickhouse::error::Error) -> InsertErro
     }
 }
 
-/// Codes that pass by themselves: timeouts, memory limit, too many queries or parts, read-only, network, Keeper.
+/// The engine's code for memory that a statement may not have, or that it does not have itself.
+const MEMORY_LIMIT_EXCEEDED: &str = "241";
+
+fn code(reason: &str) -> &str {
+    reason.trim_start_matches("Code: ").split('.').next().unwrap_or_default()
+}
+
+/// Codes that pass by themselves: timeouts, too many queries or parts, read-only, network, Keeper.
 fn is_transient(reason: &str) -> bool {
-    const CODES: [&str; 11] = ["159", "160", "164", "202", "203", "209", "210", "241", "242", "252", "999"];
-    let code = reason.trim_start_matches("Code: ").split('.').next().unwrap_or_default();
-    CODES.contains(&code) || !reason.starts_with("Code:")
+    const CODES: [&str; 10] = ["159", "160", "164", "202", "203", "209", "210", "242", "252", "999"];
+    CODES.contains(&code(reason)) || !reason.starts_with("Code:")
 }
 
 #[cfg(test)]
@@ -107,7 +121,11 @@ mod tests {
 
     #[test]
     fn verdicts_are_told_from_weather() {
-        assert!(is_transient("Code: 241. DB::Exception: Memory limit exceeded"));
+        let verdict = |reason: &str| classify("risks", &clickhouse::error::Error::BadResponse(reason.to_owned()));
+        let memory = verdict("Code: 241. DB::Exception: Query memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)");
+        assert!(matches!(memory, InsertError::TooMuch(_)), "{memory}");
+        assert!(matches!(verdict("Code: 252. DB::Exception: Too many parts"), InsertError::Retry(_)));
+        assert!(is_transient("Code: 252. DB::Exception: Too many parts"));
         assert!(is_transient("upstream unavailable"));
         assert!(!is_transient("Code: 60. DB::Exception: Table default.risks does not exist. (UNKNOWN_TABLE)"));
     }

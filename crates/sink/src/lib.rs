@@ -5,6 +5,7 @@ pub mod batch;
 pub mod insert;
 pub mod metrics;
 pub mod migrate;
+mod piece;
 pub mod rows;
 pub mod worker;
 

@@ -13,6 +13,11 @@ pub fn retried() {
     metrics::counter!("tributary_sink_retries_total").increment(1);
 }
 
+/// A statement was too large for ClickHouse; its rows go in smaller pieces.
+pub fn parted() {
+    metrics::counter!("tributary_sink_parted_total").increment(1);
+}
+
 /// A message could not be read.
 pub fn rejected(code: &str) {
     metrics::counter!("tributary_sink_rejects_total", "code" => code.to_owned()).increment(1);

@@ -17,6 +17,7 @@ use tributary_stream::{Clock, Message, Output, Position};
 
 use crate::batch::{Batch, Limits};
 use crate::insert::{self, InsertError};
+use crate::piece::Pieces;
 use crate::rows::{
     ChangeRow, ComponentRow, DeploymentRow, FindingRow, IntelRow, RejectRow, RiskRow, SbomRow, ScanRow, TicketRow,
 };
@@ -71,6 +72,7 @@ pub struct Sink {
 pub struct SinkState {
     joined: AtomicBool,
     waiting: AtomicBool,
+    pieces: Pieces,
 }
 
 impl SinkState {
@@ -205,38 +207,46 @@ impl Sink {
         Ok(all)
     }
 
-    /// Inserts into one table; makes the rows again and repeats while ClickHouse is away. False when told to stop meanwhile.
+    /// Inserts into one table, in pieces where the engine has no memory for all at once; makes the rows again and repeats while ClickHouse
+    /// is away. False when told to stop meanwhile.
     async fn insert<'a, R, I, F>(&self, table: &'static str, candidates: usize, mut rows: F) -> Result<bool, SinkError>
     where
         R: Row + RowWrite,
         I: Iterator<Item = R::Value<'a>>,
         F: FnMut() -> I,
     {
-        if candidates == 0 {
-            return Ok(true);
-        }
-        let mut pause = RETRY_PAUSE_MIN;
-        loop {
-            let begun = Instant::now();
-            match insert::insert::<R>(&self.client, table, rows()).await {
-                Ok(rows) => {
+        let (pieces, mut pause, mut done) = (&self.state.pieces, RETRY_PAUSE_MIN, 0);
+        while done < candidates {
+            let (begun, most) = (Instant::now(), pieces.rows(table));
+            let reason = match insert::insert::<R>(&self.client, table, rows().skip(done).take(most)).await {
+                Ok(written) => {
                     self.state.waiting.store(false, Ordering::Relaxed);
-                    metrics::inserted(table, rows, begun.elapsed());
-                    return Ok(true);
-                }
-                Err(InsertError::Retry(reason)) => {
-                    self.state.waiting.store(true, Ordering::Relaxed);
-                    metrics::retried();
-                    tracing::warn!(table, rows = candidates, reason, "rows wait for ClickHouse");
-                    if self.stop.load(Ordering::Relaxed) {
-                        return Ok(false);
+                    metrics::inserted(table, written, begun.elapsed());
+                    pieces.wrote(table, written);
+                    (done, pause) = (done + written, RETRY_PAUSE_MIN);
+                    if written < most {
+                        return Ok(true);
                     }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_PAUSE_MAX);
+                    continue;
                 }
+                Err(InsertError::TooMuch(reason)) if pieces.halve(table, most.min(candidates - done)) => {
+                    tracing::warn!(table, rows = pieces.rows(table), reason, "rows go to ClickHouse in smaller pieces");
+                    metrics::parted();
+                    continue;
+                }
+                Err(InsertError::TooMuch(reason) | InsertError::Retry(reason)) => reason,
                 Err(refused) => return Err(SinkError::Refused(refused)),
+            };
+            self.state.waiting.store(true, Ordering::Relaxed);
+            metrics::retried();
+            tracing::warn!(table, rows = candidates - done, reason, "rows wait for ClickHouse");
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(false);
             }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_PAUSE_MAX);
         }
+        Ok(true)
     }
 }
 
