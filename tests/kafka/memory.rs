@@ -29,7 +29,9 @@ fn rows_that_are_too_many_for_one_statement_go_in_pieces() {
     fleet.start("ingest-0");
     fleet.start("correlate-0");
     fleet.wait_ready();
-    synthetic(FINDINGS).iter().for_each(|record| fleet.post(record));
+    for record in &synthetic(FINDINGS) {
+        fleet.post(record);
+    }
     // All at once for the sink.
     wait_until("tickets are there", || !latest(&log, Topic::Tickets).is_empty());
     fleet.start("sink-0");
