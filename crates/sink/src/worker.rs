@@ -130,11 +130,11 @@ impl Sink {
                 continue;
             }
             // Who is not behind lets the next batch gather instead of writing tiny parts, which the engine has to merge:
-            // for the age limit, and for twice as long as this one took where that is longer. So under load a third of the time at most
-            // goes into inserts, and of what changes meanwhile only the newest state is inserted at all.
+            // for the age limit, and for as long as this one took where that is longer. So under load half of the time at most goes
+            // into inserts, and of what changes meanwhile only the newest state is inserted at all.
             let begun = Instant::now();
             self.write(worker.as_mut(), &messages)?;
-            worker.gather(budget, (begun.elapsed() * 2).clamp(self.limits.age, GATHER_MAX));
+            worker.gather(budget, begun.elapsed().clamp(self.limits.age, GATHER_MAX));
         }
         Ok(())
     }
