@@ -7,7 +7,6 @@ use crate::check::{histories_are_whole, risks_are, rows_are_records};
 use crate::engine::Engine;
 use crate::fleet::{Fleet, wait_until};
 use crate::input::sample;
-use crate::up::agent;
 
 /// Longer than it takes to deal partitions out, which the others notice with their next heartbeat, after a quarter of it: whoever
 /// waits for its end is seen.
@@ -15,8 +14,7 @@ const SESSION: Duration = Duration::from_secs(40);
 
 /// Partitions that a `correlate` serves in one of its stages.
 fn served(fleet: &Fleet, name: &str) -> usize {
-    let page = agent().get(format!("{}/metrics", fleet.url(name))).call().unwrap();
-    let text = page.into_body().read_to_string().unwrap();
+    let text = fleet.metrics(name);
     let is_running = |line: &&str| {
         line.starts_with("tributary_stage_partitions{stage=\"track\"") && line.contains("state=\"running\"")
     };

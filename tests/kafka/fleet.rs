@@ -157,6 +157,12 @@ impl Fleet {
         &self.services[name].url
     }
 
+    /// What its `/metrics` says now.
+    pub fn metrics(&self, name: &str) -> String {
+        let page = agent().get(format!("{}/metrics", self.url(name))).call().unwrap();
+        page.into_body().read_to_string().unwrap()
+    }
+
     pub fn names(&self) -> Vec<String> {
         self.services.keys().cloned().collect()
     }

@@ -6,7 +6,6 @@ use crate::check::latest;
 use crate::engine::Engine;
 use crate::fleet::{Fleet, wait_until};
 use crate::input::synthetic;
-use crate::up::agent;
 
 /// So many findings make a batch of several thousand wide rows.
 const FINDINGS: u32 = 12_000;
@@ -15,8 +14,7 @@ const QUERY_MEMORY_BYTES: u64 = 16 << 20;
 
 /// How often a statement was too large.
 fn parted(fleet: &Fleet) -> u64 {
-    let page = agent().get(format!("{}/metrics", fleet.url("sink-0"))).call().unwrap();
-    let text = page.into_body().read_to_string().unwrap();
+    let text = fleet.metrics("sink-0");
     let line = text.lines().find(|line| line.starts_with("tributary_sink_parted_total"));
     line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }

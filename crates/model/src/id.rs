@@ -64,28 +64,21 @@ impl Written {
     }
 }
 
-/// What each byte says as a lower-case hexadecimal digit; [`NO_DIGIT`] for what is none.
-const DIGITS: [u8; 256] = {
-    let mut digits = [NO_DIGIT; 256];
-    let mut value = 0;
-    while value < 16 {
-        digits[b"0123456789abcdef"[value] as usize] = value as u8;
-        value += 1;
-    }
-    digits
-};
-const NO_DIGIT: u8 = 0xFF;
-
-/// 32 lower-case digits; `None` for anything else. Looked up without a branch for each: a restore reads several ids of every record.
+/// 32 lower-case digits; `None` for anything else.
 fn read_hex(text: &[u8]) -> Option<[u8; 16]> {
-    let text: &[u8; 32] = text.try_into().ok()?;
-    let (mut id, mut all) = ([0; 16], 0);
-    for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
-        let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
-        all |= high | low;
-        *byte = high << 4 | low & 15;
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    if text.len() != 32 {
+        return None;
     }
-    (all < 16).then_some(id)
+    let mut id = [0; 16];
+    for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(id)
 }
 
 macro_rules! id_type {

@@ -255,7 +255,7 @@ pub trait Worker: Send {
     /// Rings this worker out of a waiting poll, from any thread.
     fn waker(&self) -> Waker;
 
-    /// Before the next poll answers, lets records gather: for so long at most, until most of that poll's budget is there, until nothing
+    /// Before the next poll answers, lets records gather: for so long at most, until much of that poll's budget is there, until nothing
     /// comes any more, or until the waker rings. For whoever works cheaper on much at a time. May block.
     fn gather(&mut self, _budget: Budget, _pause: Duration) {}
 }

@@ -423,8 +423,9 @@ fn ownership(context: &EntityContext) -> (String, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bytes::Bytes;
+
+    use super::*;
 
     fn told(topic: Topic, key: &str, value: Option<Vec<u8>>) -> Message {
         Message {

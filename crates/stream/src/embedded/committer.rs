@@ -210,7 +210,7 @@ impl Committer {
             self.cached.push_back((index, count, size));
             self.cached_bytes += size;
         }
-        self.tails.ring(topics);
+        self.tails.nudge(topics);
         while self.cached_bytes > self.settings.tail_bytes
             && let Some((index, count, size)) = self.cached.pop_front()
         {

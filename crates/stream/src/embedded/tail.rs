@@ -143,7 +143,7 @@ impl Tails {
     }
 
     /// Nudges whoever waits for these topics.
-    pub(super) fn ring(&self, topics: impl IntoIterator<Item = Topic>) {
+    pub(super) fn nudge(&self, topics: impl IntoIterator<Item = Topic>) {
         let touched = mask(topics);
         for waiter in lock(&self.waiters).iter() {
             if waiter.topics.load(Ordering::Relaxed) & touched != 0 {

@@ -133,7 +133,7 @@ impl Pen {
         if jobs.is_empty() {
             return;
         }
-        let anew = || {
+        let anew = || -> Result<Transactor, LogError> {
             let made = Self::make(cluster, self.way)?;
             tracing::info!(way = ?self.way, "appends go on with a new producer");
             Ok(made)
@@ -141,7 +141,6 @@ impl Pen {
         let able = match self.transactor.take().map_or_else(anew, Ok) {
             Ok(able) => able,
             Err(error) => {
-                let error: LogError = error;
                 for job in &jobs {
                     answer(job, Err(LogError::retry(error.to_string())));
                 }

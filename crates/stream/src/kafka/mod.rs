@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Worker   one thread: consumer (group, static member) + transactional producer, both named after the slot
-//! Producer one thread for the process: transactional producer, appends that wait share a transaction
+//! Producer one thread for the process: idempotent producer for single records, transactional one for several that belong together
 //! Reader   consumer that assigns itself and knows the ends
 //! ```
 //! Every call blocks for at most half a minute: none is for an async thread.

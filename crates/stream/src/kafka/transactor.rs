@@ -1,4 +1,4 @@
-//! One transactional producer: everything of a transaction on the cluster, or nothing. Without transactions: everything, or an error.
+//! A producer, transactional where it is given an id: everything of a transaction on the cluster, or nothing. Without transactions: everything, or an error.
 //!
 //! ```text
 //! begin → records, each to the partition of our own partitioner → positions, if a group's → all delivered → commit
@@ -36,7 +36,7 @@ use crate::message::{Output, Position};
 /// What a record takes on the wire beside key, value and headers, at most.
 const RECORD_OVERHEAD_BYTES: usize = 512;
 
-/// A transactional producer. Whoever makes another one of the same id fences it.
+/// A producer. Whoever makes another one of the same transactional id fences it.
 pub(super) struct Transactor {
     cluster: Arc<Cluster>,
     producer: Arc<BaseProducer<Deliveries>>,

@@ -126,7 +126,7 @@ impl Cells {
     pub(super) fn assets_of(&self, component: &str) -> BTreeSet<Arc<str>> {
         let mut assets = BTreeSet::new();
         let cells = self.by_component.get(component).into_iter().flatten().filter_map(|id| self.by_id.get(id));
-        // One asset has many findings, all of which share its name: comparing texts for each was an eighth of ASSESS.
+        // One asset has many findings, all of which share its name: texts are compared once for each name, not for each finding.
         let mut seen = HashSet::<*const u8, foldhash::fast::RandomState>::default();
         for asset in cells.flat_map(|cell| cell.members.iter()).map(|member| &member.asset) {
             if seen.insert(asset.as_ptr()) {
