@@ -42,6 +42,8 @@ mod registry;
 mod replay;
 #[path = "kafka/security.rs"]
 mod security;
+#[path = "kafka/snapshots.rs"]
+mod snapshots;
 #[path = "kafka/versions.rs"]
 mod versions;
 #[path = "kafka/zombie.rs"]

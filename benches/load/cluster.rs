@@ -19,7 +19,7 @@ use tributary_stream::{KafkaLog, KafkaSettings};
 
 use crate::client::Client;
 use crate::pipeline::{PHASE_MAX, Pipeline};
-use crate::print::say;
+use crate::print::{line, say};
 use crate::process::{child_of, thread_seconds};
 
 /// Groups in the order of the flow, and what they read.
@@ -36,6 +36,9 @@ const GROUPS: [(&str, &[Topic]); 7] = [
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Longest that a broker, an engine or a service may take to serve.
 const START_MAX: Duration = Duration::from_secs(120);
+/// Seconds for which no snapshot is due before it counts.
+const SNAPSHOTS_REST: u32 = 7;
+const MIB: f64 = (1_u64 << 20) as f64;
 const PREFIX: &str = "bench.";
 const WRITER: (&str, &str) = ("sink", "bench");
 
@@ -86,19 +89,56 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Kills `correlate` as a power cut would and starts it again; answers seconds until it is ready, and of the stage whose
-    /// changelogs took longest, seconds of loading.
-    pub fn restart_correlate(&mut self) -> anyhow::Result<(f64, f64)> {
+    /// Waits until `correlate` has had the time to write the snapshots that are due, as it has in service.
+    pub fn until_snapshots(&self) -> anyhow::Result<()> {
+        let correlate = self.correlate.as_ref().context("correlate does not run")?;
+        let begun = Instant::now();
+        let mut rested = 0;
+        // Longer than the gauge is old.
+        while rested < SNAPSHOTS_REST {
+            ensure!(begun.elapsed() < START_MAX, "snapshots are still due after {START_MAX:?}");
+            let due: f64 = metric(&self.client, correlate, "tributary_snapshots_due")?.iter().sum();
+            rested = if due == 0.0 { rested + 1 } else { 0 };
+            std::thread::park_timeout(Duration::from_secs(1));
+        }
+        Ok(())
+    }
+
+    /// What the snapshots take.
+    pub fn print_snapshots(&self) -> anyhow::Result<()> {
+        let correlate = self.correlate.as_ref().context("correlate does not run")?;
+        let of = |name| Ok::<f64, anyhow::Error>(metric(&self.client, correlate, name)?.iter().sum());
+        let mut stored = 0;
+        for file in std::fs::read_dir(self.directory.path().join("data/snapshots"))? {
+            stored += file?.metadata()?.len();
+        }
+        let written = of("tributary_snapshots_written_bytes_total")?;
+        let seconds = of("tributary_snapshot_write_seconds_sum")?;
+        say("snapshots that correlate has written since it runs");
+        line("  number", "–", of("tributary_snapshots_written_total")?);
+        line("  MiB of state written, before compression", "–", written / MIB);
+        line("  seconds of writing, all stages", "–", seconds);
+        line("  MiB on disk now", "–", stored as f64 / MIB);
+        Ok(())
+    }
+
+    /// Kills `correlate` as a power cut would and starts it again, with its snapshots or without.
+    pub fn restart_correlate(&mut self, snapshots: bool) -> anyhow::Result<Restart> {
         drop(self.correlate.take());
         let begun = Instant::now();
-        let command = command(&self.binary, self.directory.path(), &self.brokers, &self.client.sql_url, "correlate");
+        let mut command =
+            command(&self.binary, self.directory.path(), &self.brokers, &self.client.sql_url, "correlate");
+        command.env("TRIBUTARY__CORRELATE__SNAPSHOTS", snapshots.to_string());
         let correlate = self.correlate.insert(Service::start(command, "correlate")?);
         correlate.until_ready(&self.client)?;
         let ready = begun.elapsed().as_secs_f64();
-        let (_, metrics) = self.client.page(&format!("{}/metrics", correlate.url))?;
-        let loading = metrics.lines().filter_map(|line| line.strip_prefix("tributary_stage_load_seconds_sum"));
-        let longest = loading.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).fold(0.0, f64::max);
-        Ok((ready, longest))
+        let of = |name| metric(&self.client, correlate, name);
+        Ok(Restart {
+            ready,
+            loading: of("tributary_stage_load_seconds_sum")?.into_iter().fold(0.0, f64::max),
+            records: of("tributary_stage_restored_records_total")?.iter().sum(),
+            adopted: of("tributary_snapshots_records_total")?.iter().sum(),
+        })
     }
 
     /// Processor seconds of the broker's just-in-time compiler so far.
@@ -151,6 +191,25 @@ impl Drop for Cluster {
             engine.stop();
         }
     }
+}
+
+/// How a restart went.
+pub struct Restart {
+    /// Seconds from the start until it is ready.
+    pub ready: f64,
+    /// Of the stage that took longest, seconds until its changelogs were loaded.
+    pub loading: f64,
+    /// Records of changelogs that were loaded.
+    pub records: f64,
+    /// Of them, from snapshots.
+    pub adopted: f64,
+}
+
+/// The values of a metric of a service, one for each of its labels.
+fn metric(client: &Client, service: &Service, name: &str) -> anyhow::Result<Vec<f64>> {
+    let (_, metrics) = client.page(&format!("{}/metrics", service.url))?;
+    let own = metrics.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    Ok(own.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect())
 }
 
 /// A subcommand of the binary, configured for this cluster.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -106,6 +107,11 @@ impl Fleet {
     /// What every topic begins with.
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// What its services call `data`.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     pub fn kafka(&self) -> KafkaSettings {

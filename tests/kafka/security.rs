@@ -367,6 +367,14 @@ const REPORT: &str = r#"{"version": "2.1.0", "runs": [{"tool": {"driver": {"name
     [{"ruleId": "sql", "level": "error", "message": {"text": "Query built from input"}, "locations":
     [{"physicalLocation": {"artifactLocation": {"uri": "src/Search.java"}, "region": {"startLine": 7}}}]}]}]}"#;
 
+/// The rights of `correlate` are enough to tell a topic from another one of its name.
+fn snapshots_are_looked_for(url: &str) {
+    let page = agent().get(format!("{url}/metrics")).call().unwrap();
+    let metrics = page.into_body().read_to_string().unwrap();
+    let absent = r#"tributary_snapshots_asked_total{stage="assess",outcome="absent"}"#;
+    assert!(metrics.contains(absent), "{metrics}");
+}
+
 #[test]
 fn the_printed_rules_are_enough_and_a_missing_one_is_named() {
     let secure = broker::secure();
@@ -416,6 +424,7 @@ fn the_printed_rules_are_enough_and_a_missing_one_is_named() {
         assert!(begun.elapsed() < PATIENCE, "no risk arrives: {:?}", ask(&engine.url(), "SELECT * FROM rejects"));
         std::thread::park_timeout(Duration::from_millis(200));
     }
+    snapshots_are_looked_for(&services[1].url);
     services.into_iter().for_each(Process::stop);
 
     // One after the other is taken away, the one first that is met last.

@@ -52,7 +52,7 @@ pub fn stages() -> Vec<StageSpec> {
 
 /// A world in which nothing has arrived.
 pub fn world(seed: u64, chaos: Chaos) -> World {
-    World::new(WorldSettings { seed, partitions: 2, processes: 2, now: T0, chaos }, stages())
+    World::new(WorldSettings { seed, partitions: 2, processes: 2, now: T0, chaos, snapshots: seed % 2 == 1 }, stages())
 }
 
 /// Everything arrives in order and each batch is worked through before the next.

@@ -10,6 +10,7 @@ mod marks;
 mod refuse;
 pub mod relate;
 pub mod remedy;
+mod saved;
 mod timers;
 pub mod track;
 

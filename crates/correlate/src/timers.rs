@@ -38,6 +38,11 @@ impl<K: Ord + Clone> Timers<K> {
         }
     }
 
+    /// When the timer of a key is due, if it has one.
+    pub(crate) fn of(&self, key: &K) -> Option<Millis> {
+        self.at.get(key).copied()
+    }
+
     /// The earliest due time.
     pub(crate) fn next(&self) -> Option<Millis> {
         self.order.first().map(|(due, _)| *due)

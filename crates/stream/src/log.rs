@@ -204,6 +204,13 @@ pub trait Log: Send + Sync {
     /// The end of every partition of these topics: one past the last visible record.
     fn ends(&self, topics: &[Topic]) -> Result<Vec<Position>, LogError>;
 
+    /// What tells each of these partitions from any other, this one's own past included: it changes when the topic is made anew, and
+    /// when records are taken away from its beginning other than by compaction. As long as it stays, what was read once below a
+    /// position need not be read again. `None` if this log cannot tell: then nobody may rely on it.
+    fn lineage(&self, _places: &[(Topic, u32)]) -> Result<Option<Vec<String>>, LogError> {
+        Ok(None)
+    }
+
     /// What a group has committed; partitions without a commit are absent.
     fn committed(&self, group: &str) -> Result<Vec<Checkpoint>, LogError>;
 

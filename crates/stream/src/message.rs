@@ -32,6 +32,12 @@ impl Message {
         Origin { topic: self.topic.name().to_owned(), partition: self.partition, offset: self.offset as i64 }
     }
 
+    /// Bytes of key and value.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.key.len() + self.value.as_ref().map_or(0, Bytes::len)) as u64
+    }
+
     /// The key as text; empty when it is not UTF-8.
     #[must_use]
     pub fn key_str(&self) -> &str {

@@ -56,6 +56,30 @@ pub(crate) fn partitions_restored(stage: &'static str, took: Duration) {
     histogram!("tributary_stage_restore_seconds", "stage" => stage).record(took.as_secs_f64());
 }
 
+/// The snapshot of a partition is written.
+pub(crate) fn snapshot_written(stage: &'static str, bytes: u64, took: Duration) {
+    counter!("tributary_snapshots_written_total", "stage" => stage).increment(1);
+    counter!("tributary_snapshots_written_bytes_total", "stage" => stage).increment(bytes);
+    histogram!("tributary_snapshot_write_seconds", "stage" => stage).record(took.as_secs_f64());
+}
+
+/// Partitions of a worker whose snapshot lacks so much that it is due.
+pub(crate) fn snapshots_due(stage: &'static str, slot: u32, due: usize) {
+    gauge!("tributary_snapshots_due", "stage" => stage, "slot" => slot.to_string()).set(due as f64);
+}
+
+/// The snapshot of a partition could not be written.
+pub(crate) fn snapshot_failed(stage: &'static str) {
+    counter!("tributary_snapshots_failed_total", "stage" => stage).increment(1);
+}
+
+/// A partition was looked for among the snapshots: `taken`, `absent`, `foreign` or `damaged`; and so many records of its changelogs
+/// need not be read.
+pub(crate) fn snapshot_asked(stage: &'static str, outcome: &'static str, records: usize) {
+    counter!("tributary_snapshots_asked_total", "stage" => stage, "outcome" => outcome).increment(1);
+    counter!("tributary_snapshots_records_total", "stage" => stage).increment(records as u64);
+}
+
 /// What a stage holds in memory, per worker.
 pub(crate) fn stage_size(stage: &'static str, slot: u32, what: &'static str, count: usize) {
     gauge!("tributary_stage_size", "stage" => stage, "slot" => slot.to_string(), "what" => what).set(count as f64);

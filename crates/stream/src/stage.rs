@@ -10,7 +10,7 @@ use crate::message::{Message, Outputs};
 ///
 /// # What the loop promises
 /// - `load` is called for every surviving record of every changelog topic of this partition, in offset order per topic,
-///   before anything else; then `restored` once. Broadcast topics are read to their end before `restored`.
+///   before anything else; or `adopt` for every piece of a snapshot first, and `load` for what came since. Then `restored` once. Broadcast topics are read to their end before `restored`.
 /// - Then transactions: [`Stage::apply`] for each input message (per input partition in offset order, between
 ///   partitions in any order), [`Stage::notice`] for changed broadcast entities, [`Stage::wake`] when a timer is due,
 ///   then **one** [`Stage::settle`], then either [`Stage::commit`] (outputs and positions are durable) or
@@ -56,9 +56,21 @@ pub trait Stage: Send {
     /// The transaction did not happen: undo everything since the last commit.
     fn rollback(&mut self);
 
+    /// Gives its whole state in pieces, each of which [`Stage::adopt`] takes. Called after a commit and before anything else is applied.
+    fn save(&self, put: &mut dyn FnMut(&[u8]));
+
+    /// Takes a piece that [`Stage::save`] of the same build gave; in any order, before any `load`. Answers how many records of
+    /// the changelogs that saves. A piece that is none fails, and then this value is of no use.
+    fn adopt(&mut self, piece: &[u8]) -> Result<usize, NotAPiece>;
+
     /// Sizes for metrics: (`findings`, 12 000), (`largest_component`, 900) …
     fn sizes(&self) -> Vec<(&'static str, usize)>;
 }
+
+/// A piece of a snapshot that the stage cannot take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a piece that is none: {0}")]
+pub struct NotAPiece(pub String);
 
 /// What a stage reads and owns; fixed per stage, so that topics and co-partitioning are visible in one place.
 #[derive(Debug, Clone, Copy)]

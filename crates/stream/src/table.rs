@@ -52,6 +52,11 @@ impl<K: Eq + Hash + Clone, V: Clone> Table<K, V> {
         self.undo.push((key, old));
     }
 
+    /// Sets a value of committed state: no rollback takes it back.
+    pub fn load(&mut self, key: K, value: V) {
+        self.map.insert(key, value);
+    }
+
     /// Removes a key.
     pub fn remove<Q: ?Sized + Eq + Hash>(&mut self, key: &Q)
     where

@@ -31,6 +31,8 @@ pub struct Config {
     pub kafka: KafkaSettings,
     /// Topics on the cluster.
     pub topics: TopicSettings,
+    /// The stages as a service.
+    pub correlate: Correlate,
     /// What `status` asks.
     pub status: StatusConfig,
     /// Versions in force.
@@ -39,6 +41,14 @@ pub struct Config {
     pub log: Log,
     /// Credentials of producers. Empty: loopback needs none.
     pub credentials: Vec<GrantConfig>,
+}
+
+/// Settings of `correlate`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Correlate {
+    /// Whether it, and `up`, keep snapshots of their state under `data`, so that a restart reads only the end of the log.
+    pub snapshots: bool,
 }
 
 /// Settings of `status`.
@@ -120,11 +130,18 @@ impl Default for Config {
             clickhouse: ClickHouse::default(),
             kafka: KafkaSettings::default(),
             topics: TopicSettings::default(),
+            correlate: Correlate::default(),
             status: StatusConfig::default(),
             versions: VersionsConfig::default(),
             log: Log::default(),
             credentials: Vec::new(),
         }
+    }
+}
+
+impl Default for Correlate {
+    fn default() -> Self {
+        Self { snapshots: true }
     }
 }
 

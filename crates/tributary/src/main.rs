@@ -17,6 +17,7 @@ mod rejects;
 mod river;
 mod server;
 mod service;
+mod snapshots;
 mod status;
 mod synthetic;
 mod telemetry;

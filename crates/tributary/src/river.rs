@@ -22,7 +22,7 @@ use tributary_stream::broadcast::InForce;
 use tributary_stream::log::{Log, Producer, Waker};
 use tributary_stream::stage::{ASSESS, RELATE, REMEDY, TRACK};
 use tributary_stream::stage_loop::{Pipeline, PipelineSettings, StageSpec};
-use tributary_stream::{BroadcastStore, Clock, EmbeddedLog, EmbeddedSettings};
+use tributary_stream::{BroadcastStore, Clock, EmbeddedLog, EmbeddedSettings, Snapshots};
 
 use crate::config::VersionsConfig;
 use crate::keys;
@@ -68,12 +68,13 @@ pub fn stages() -> Vec<StageSpec> {
 }
 
 impl River {
-    /// Opens the log under `data` and starts INGEST and the four stages.
+    /// Opens the log under `data` and starts INGEST and the four stages, which keep their snapshots there if they are given a place.
     pub fn start(
         data: &Path,
         grants: Arc<Grants>,
         report_bytes_max: usize,
         config: &VersionsConfig,
+        snapshots: Option<Snapshots>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
@@ -83,8 +84,8 @@ impl River {
         )?;
         let log: Arc<dyn Log> = Arc::new(log);
         activate(log.as_ref(), config, clock.as_ref())?;
-        let settings = PipelineSettings { workers: 1, implemented: versions::implemented(config) };
-        let pipeline = Pipeline::start(Arc::clone(&log), stages(), Arc::clone(clock), settings)?;
+        let settings = PipelineSettings { workers: 1, implemented: versions::implemented(config), snapshots };
+        let pipeline = Pipeline::start(Arc::clone(&log), stages(), Arc::clone(clock), &settings)?;
         if let Some(reason) = pipeline.blocked() {
             bail!("{reason}");
         }

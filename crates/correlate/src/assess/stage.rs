@@ -5,6 +5,7 @@
 
 mod cells;
 mod emit;
+mod saved;
 mod settle;
 mod signals;
 
@@ -21,7 +22,7 @@ use tributary_model::sighting::FindingClass;
 use tributary_model::time::{DAY, Millis};
 use tributary_model::topic::Topic;
 use tributary_stream::message::{Message, Outputs};
-use tributary_stream::stage::{ASSESS, Stage};
+use tributary_stream::stage::{ASSESS, NotAPiece, Stage};
 use tributary_stream::table::Table;
 
 use super::Finding;
@@ -328,6 +329,14 @@ impl Stage for Assess {
         self.incoming.clear();
         self.causes.clear();
         self.known = self.committed_known;
+    }
+
+    fn save(&self, put: &mut dyn FnMut(&[u8])) {
+        saved::save(self, put);
+    }
+
+    fn adopt(&mut self, piece: &[u8]) -> Result<usize, NotAPiece> {
+        saved::adopt(self, piece)
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {

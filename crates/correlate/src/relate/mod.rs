@@ -12,6 +12,7 @@ mod claims;
 mod decide;
 mod lapse;
 mod precedence;
+mod saved;
 mod stage;
 
 pub use stage::Relate;

@@ -10,11 +10,11 @@ use tributary_model::fact::{Claim, EntityAssertions, Fact};
 use tributary_model::reject::Reject;
 use tributary_model::time::Millis;
 use tributary_stream::message::{Message, Outputs};
-use tributary_stream::stage::{RELATE, Stage};
+use tributary_stream::stage::{NotAPiece, RELATE, Stage};
 use tributary_stream::table::Table;
 
 use super::claims::{self, Recorded};
-use super::{decide, lapse};
+use super::{decide, lapse, saved};
 use crate::{Marks, Timers, decode, refuse};
 
 const NAME: &str = RELATE.name;
@@ -23,7 +23,7 @@ const NAME: &str = RELATE.name;
 #[derive(Debug, Default)]
 pub struct Relate {
     /// As of the last settle. The context that was emitted derives from it.
-    entities: Table<String, Arc<Held>>,
+    pub(super) entities: Table<String, Arc<Held>>,
     /// Claims of the entities that this transaction touched, until settle.
     incoming: BTreeMap<String, Vec<Claim>>,
     timers: Timers<String>,
@@ -32,10 +32,22 @@ pub struct Relate {
 
 /// What is held of one entity.
 #[derive(Debug, Clone, PartialEq, Default)]
-struct Held {
+pub(super) struct Held {
     claims: Vec<Claim>,
     /// Processing time of the last decision that was emitted.
     decided_at: Millis,
+}
+
+impl Held {
+    /// Of a record, with its entity.
+    pub(super) fn of(record: EntityAssertions) -> (String, Self) {
+        (record.entity, Self { claims: record.claims, decided_at: record.decided_at })
+    }
+
+    /// The record.
+    pub(super) fn record(&self, entity: &str) -> EntityAssertions {
+        EntityAssertions { entity: entity.to_owned(), claims: self.claims.clone(), decided_at: self.decided_at }
+    }
 }
 
 impl Relate {
@@ -43,6 +55,12 @@ impl Relate {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Takes what is held of an entity from the log or a snapshot.
+    pub(super) fn take(&mut self, entity: String, held: Held) {
+        self.timers.set(&entity, lapse::next_due(&held.claims, held.decided_at));
+        self.entities.insert(entity, Arc::new(held));
     }
 
     fn settle_entity(&mut self, entity: &str, now: Millis, out: &mut Outputs) -> Result<(), Reject> {
@@ -73,8 +91,7 @@ impl Relate {
             }
             return Ok(());
         }
-        let record =
-            EntityAssertions { entity: entity.to_owned(), claims: held.claims.clone(), decided_at: held.decided_at };
+        let record = held.record(entity);
         self.entities.insert(entity.to_owned(), Arc::new(held));
         out.put(Topic::Assertions, entity, entity.to_owned(), &record).map_err(|error| unencodable(entity, &error))
     }
@@ -110,9 +127,8 @@ impl Stage for Relate {
             self.entities.remove(message.key_str());
             return Ok(());
         };
-        let held = Held { claims: record.claims, decided_at: record.decided_at };
-        self.timers.set(&record.entity, lapse::next_due(&held.claims, held.decided_at));
-        self.entities.insert(record.entity, Arc::new(held));
+        let (entity, held) = Held::of(record);
+        self.take(entity, held);
         Ok(())
     }
 
@@ -180,6 +196,14 @@ impl Stage for Relate {
         self.timers.rollback();
         self.marks.rollback();
         self.incoming.clear();
+    }
+
+    fn save(&self, put: &mut dyn FnMut(&[u8])) {
+        saved::save(self, put);
+    }
+
+    fn adopt(&mut self, piece: &[u8]) -> Result<usize, NotAPiece> {
+        saved::adopt(self, piece)
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {

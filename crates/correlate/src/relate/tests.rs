@@ -13,6 +13,7 @@ use tributary_stream::message::{Message, Output, Outputs};
 use tributary_stream::stage::Stage;
 
 use super::Relate;
+use crate::saved::tests::revived;
 
 /// One partition with the topics it writes, as a compacted log would hold them.
 #[derive(Default)]
@@ -66,6 +67,8 @@ impl Harness {
         for (key, value) in &self.assertions {
             stage.load(&raw(Topic::Assertions, key, Some(value.clone()))).unwrap();
         }
+        // What a snapshot brings back is what the log does.
+        let mut stage = revived(&stage, Relate::new());
         stage.restored(now);
         Harness { stage, context: self.context.clone(), assertions: self.assertions.clone(), emitted: 0 }
     }

@@ -9,6 +9,7 @@
 
 mod date;
 pub mod event;
+mod saved;
 mod stage;
 pub mod ticket;
 

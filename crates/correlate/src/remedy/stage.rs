@@ -12,10 +12,10 @@ use tributary_model::remedy::{RemedyMember, Ticket, TicketState};
 use tributary_model::time::{DAY, Millis};
 use tributary_model::topic::Topic;
 use tributary_stream::message::{Message, Outputs};
-use tributary_stream::stage::{REMEDY, Stage};
+use tributary_stream::stage::{NotAPiece, REMEDY, Stage};
 use tributary_stream::table::Table;
 
-use super::{event, ticket};
+use super::{event, saved, ticket};
 use crate::{Marks, Timers, malformed};
 
 const NAME: &str = REMEDY.name;
@@ -25,18 +25,18 @@ const NAME: &str = REMEDY.name;
 const TICKET_KEPT: Millis = 90 * DAY;
 
 /// Records of members, encoded: they are read only when their ticket may change.
-type Members = BTreeMap<RiskId, Bytes>;
+pub(super) type Members = BTreeMap<RiskId, Bytes>;
 
 /// REMEDY's state of one partition.
 #[derive(Debug, Default)]
 pub struct Remedy {
-    members: Table<RemedyId, Arc<Members>>,
+    pub(super) members: Table<RemedyId, Arc<Members>>,
     /// The last revision told of each ticket, encoded.
-    tickets: Table<RemedyId, Bytes>,
+    pub(super) tickets: Table<RemedyId, Bytes>,
     /// What this transaction brought, until settle; `None` where a risk left.
     incoming: BTreeMap<RemedyId, BTreeMap<RiskId, Option<Bytes>>>,
     marks: Marks<RemedyId>,
-    retiring: Timers<RemedyId>,
+    pub(super) retiring: Timers<RemedyId>,
 }
 
 impl Remedy {
@@ -189,6 +189,14 @@ impl Stage for Remedy {
         self.marks.rollback();
         self.retiring.rollback();
         self.incoming.clear();
+    }
+
+    fn save(&self, put: &mut dyn FnMut(&[u8])) {
+        saved::save(self, put);
+    }
+
+    fn adopt(&mut self, piece: &[u8]) -> Result<usize, NotAPiece> {
+        saved::adopt(self, piece)
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {

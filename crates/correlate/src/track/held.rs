@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tributary_model::finding::{FindingState, TrackedFinding};
 use tributary_model::sighting::FindingClass;
 use tributary_model::time::{DAY, Millis};
@@ -37,8 +38,30 @@ pub(super) struct Held {
     pub(super) due: Option<Millis>,
 }
 
+/// The same in a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept<'a> {
+    #[serde(with = "serde_bytes")]
+    record: &'a [u8],
+    claims: Vec<Claimed>,
+    first_seen: Millis,
+    state: FindingState,
+    class: FindingClass,
+    backfill: bool,
+    due: Option<Millis>,
+}
+
+impl Kept<'_> {
+    /// The finding, on this asset.
+    pub(super) fn held(self, asset: Arc<str>) -> Held {
+        let Self { record, claims, first_seen, state, class, backfill, due } = self;
+        let (record, claims) = (Bytes::copy_from_slice(record), claims.into_boxed_slice());
+        Held { record, asset, claims, first_seen, state, class, backfill, due }
+    }
+}
+
 /// What is known of one claim without decoding.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Claimed {
     claimant: u64,
     /// Of the last sighting; 0 when not known since the restart.
@@ -86,6 +109,20 @@ impl Held {
     pub(super) fn at_rest(record: &[u8], tracked: &borrowed::TrackedFinding<'_>, asset: Arc<str>) -> Self {
         // A copy: `record` is a part of the block that it was read in.
         held!(Bytes::copy_from_slice(record), tracked, asset, |_| 0)
+    }
+
+    /// For a snapshot: all but its asset.
+    pub(super) fn keep(&self) -> Kept<'_> {
+        let Self { record, asset: _, claims, first_seen, state, class, backfill, due } = self;
+        Kept {
+            record,
+            claims: claims.to_vec(),
+            first_seen: *first_seen,
+            state: *state,
+            class: *class,
+            backfill: *backfill,
+            due: *due,
+        }
     }
 
     /// The finding.

@@ -23,6 +23,11 @@ impl Members {
         }
     }
 
+    /// Adds a finding of committed state: no rollback takes it back.
+    pub(super) fn load(&mut self, asset: u32, finding: FindingId) {
+        self.of.insert((asset, finding));
+    }
+
     /// Removes a finding.
     pub(super) fn remove(&mut self, asset: u32, finding: FindingId) {
         if self.of.remove(&(asset, finding)) {

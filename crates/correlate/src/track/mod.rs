@@ -19,6 +19,7 @@ mod identity;
 mod ledger;
 mod members;
 mod profile;
+mod saved;
 mod scans;
 mod sightings;
 mod splice;

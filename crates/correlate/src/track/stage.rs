@@ -13,14 +13,14 @@ use tributary_model::scan::{ScanRef, ScanRun};
 use tributary_model::time::Millis;
 use tributary_model::{CodecError, Topic};
 use tributary_stream::message::{Message, Outputs};
-use tributary_stream::stage::{Stage, TRACK};
+use tributary_stream::stage::{NotAPiece, Stage, TRACK};
 use tributary_stream::table::Table;
 
 use super::evidence::Saying;
 use super::held::Held;
 use super::ledger::{self, Scope};
 use super::members::{Asset, Members};
-use super::profile;
+use super::{profile, saved};
 use crate::graph::{Graph, Reads};
 use crate::{Marks, Timers, decode, malformed, refuse};
 
@@ -328,6 +328,14 @@ impl Stage for Track {
         self.marks.rollback();
         self.open.clear();
         self.pending = Pending::default();
+    }
+
+    fn save(&self, put: &mut dyn FnMut(&[u8])) {
+        saved::save(self, put);
+    }
+
+    fn adopt(&mut self, piece: &[u8]) -> Result<usize, NotAPiece> {
+        saved::adopt(self, piece)
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {

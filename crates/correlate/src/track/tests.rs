@@ -20,6 +20,7 @@ use tributary_stream::stage::Stage;
 
 use super::Track;
 use crate::graph::Graph;
+use crate::saved::tests::revived;
 
 mod context;
 mod failures;
@@ -124,6 +125,13 @@ impl Harness {
             self.store.put(EntityContext { entity: entity.to_owned(), attributes: attributes.collect() });
         }
         self.stage.notice(&[entity.to_owned()], self.now);
+    }
+
+    /// A new process that has everything from a snapshot.
+    fn revive(&mut self) {
+        let fresh = Track::new(Arc::new(Graph::new(Arc::clone(&self.store))));
+        self.stage = revived(&self.stage, fresh);
+        self.stage.restored(self.now);
     }
 
     /// A new process on the same log.

@@ -50,6 +50,8 @@ struct Inner {
     fences: Arc<Fences>,
     clock: Arc<dyn Clock>,
     partitions: u32,
+    /// What no other log has.
+    lineage: String,
     /// `None` only while dropping.
     jobs: Option<SyncSender<Job>>,
     committer: Mutex<Option<JoinHandle<()>>>,
@@ -61,6 +63,7 @@ impl EmbeddedLog {
     pub fn open(directory: &Path, settings: EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, LogError> {
         settings.check().map_err(LogError::fatal)?;
         let (store, partitions) = Store::open(directory, &settings)?;
+        let lineage = store.lineage()?;
         let store = Arc::new(store);
         let mut extents = Vec::with_capacity(Topic::ALL.len() * partitions as usize);
         for topic in topics_by_code() {
@@ -74,7 +77,7 @@ impl EmbeddedLog {
         let (jobs, thread) =
             committer.spawn().map_err(|error| LogError::fatal_from("cannot start the committing thread", error))?;
         let committer = Mutex::new(Some(thread));
-        Ok(Self(Arc::new(Inner { store, tails, fences, clock, partitions, jobs: Some(jobs), committer })))
+        Ok(Self(Arc::new(Inner { store, tails, fences, clock, partitions, lineage, jobs: Some(jobs), committer })))
     }
 
     /// Drops expired and superseded records now instead of when it is time. For tests.
@@ -162,6 +165,11 @@ impl Log for EmbeddedLog {
         Ok(all
             .map(|(topic, partition)| Position { topic, partition, next: self.0.tails.end(topic, partition) })
             .collect())
+    }
+
+    fn lineage(&self, places: &[(Topic, u32)]) -> Result<Option<Vec<String>>, LogError> {
+        // A compacted topic only loses what is superseded.
+        Ok(Some(vec![self.0.lineage.clone(); places.len()]))
     }
 
     fn committed(&self, group: &str) -> Result<Vec<Checkpoint>, LogError> {

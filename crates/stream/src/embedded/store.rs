@@ -1,6 +1,7 @@
 //! The directory on disk: its version, its lock, its keyspaces, and what is read from them.
 //! Everything is written by the committer alone ([`super::committer`]).
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use crate::message::{Message, Position};
 const FORMAT: u32 = 3;
 const FORMAT_FILE: &str = "tributary-log-format";
 const PARTITIONS: &[u8] = b"partitions";
+const LINEAGE: &[u8] = b"lineage";
 /// Memory of one write buffer; two keyspaces fill theirs. 64 MiB: a smaller one is flushed and compacted more often, which
 /// costs the cores that the stages need; a larger one takes their memory and makes recovery longer.
 const MEMTABLE_BYTES: u64 = 64 << 20;
@@ -99,6 +101,19 @@ impl Store {
             ))),
             _ => Ok(made),
         }
+    }
+
+    /// What no other directory has: made up when it is first asked for.
+    pub(super) fn lineage(&self) -> Result<String, LogError> {
+        if let Some(known) = self.extents.get(LINEAGE).map_err(unreadable)? {
+            return Ok(String::from_utf8_lossy(&known).into_owned());
+        }
+        // Seeded by the system.
+        let random = || RandomState::new().build_hasher().finish();
+        let made = format!("{:016x}{:016x}", random(), random());
+        self.extents.insert(LINEAGE, made.as_bytes()).map_err(unwritable)?;
+        self.database.persist(fjall::PersistMode::SyncAll).map_err(unwritable)?;
+        Ok(made)
     }
 
     /// The keyspace with the records of a topic.

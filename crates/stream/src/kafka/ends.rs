@@ -4,6 +4,7 @@
 //! ends short of what was committed; the high mark does not. So "everything that was committed before" is: the end
 //! for readers has reached the high mark of before.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use tributary_model::Topic;
 
 use super::client::{self, Asker, PATIENCE};
 use super::error::{Right, here};
+use super::lineage;
 use super::names::Names;
 use super::reach;
 use super::settings::KafkaSettings;
@@ -55,6 +57,13 @@ impl Ends {
     /// The oldest record that is still there, or where the next one will be.
     pub(super) fn low(&self, names: &Names, places: &[(Topic, u32)]) -> Result<Vec<u64>, LogError> {
         self.ask(&self.high, names, places, Offset::Beginning)
+    }
+
+    /// The ids of topics, by their names; see [`lineage::topic_ids`].
+    pub(super) fn topic_ids(&self, called: &[String]) -> Result<BTreeMap<String, String>, LogError> {
+        let asker = super::lock(&self.high);
+        client::hear(&asker);
+        lineage::topic_ids(&asker, called)
     }
 
     /// One past the last record, committed or not.

@@ -7,7 +7,7 @@
 //! ```
 //! Every call blocks for at most half a minute: none is for an async thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ mod ends;
 mod error;
 mod files;
 mod http;
+mod lineage;
 mod mark;
 mod names;
 mod reach;
@@ -201,6 +202,18 @@ impl Log for KafkaLog {
         let ends = self.cluster.ends.committed(&self.cluster.names, &places)?;
         let position = |((topic, partition), next)| Position { topic, partition, next };
         Ok(places.into_iter().zip(ends).map(position).collect())
+    }
+
+    /// The id of the topic, and where its partition begins: the cleaner leaves that as it is, whoever deletes records moves it.
+    fn lineage(&self, places: &[(Topic, u32)]) -> Result<Option<Vec<String>>, LogError> {
+        let topics: BTreeSet<Topic> = places.iter().map(|(topic, _)| *topic).collect();
+        let called: Vec<String> = topics.iter().map(|topic| self.cluster.names.topic(*topic)).collect();
+        let ids = self.cluster.ends.topic_ids(&called)?;
+        let lows = self.cluster.ends.low(&self.cluster.names, places)?;
+        let lineage = |((topic, _), low): (&(Topic, u32), u64)| {
+            ids.get(&self.cluster.names.topic(*topic)).map(|id| format!("{id} from {low}"))
+        };
+        Ok(places.iter().zip(lows).map(lineage).collect())
     }
 
     fn committed(&self, group: &str) -> Result<Vec<Checkpoint>, LogError> {

@@ -132,6 +132,10 @@ impl Log for SimLog {
         Ok(places.map(|place| Position { topic: place.0, partition: place.1, next: state.visible(place) }).collect())
     }
 
+    fn lineage(&self, places: &[(Topic, u32)]) -> Result<Option<Vec<String>>, LogError> {
+        Ok(Some(places.iter().map(|_| "simulated".to_owned()).collect()))
+    }
+
     fn committed(&self, group: &str) -> Result<Vec<Checkpoint>, LogError> {
         let state = self.state();
         let mine = state.positions.iter().filter(|((of, ..), _)| of == group);

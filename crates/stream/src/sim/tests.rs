@@ -8,7 +8,14 @@ use crate::stage_loop::tests::toy::{Counter, add, context, counts, spec};
 use tributary_model::Topic;
 
 fn settings(seed: u64) -> WorldSettings {
-    WorldSettings { seed, partitions: 3, processes: 2, now: 1_000_000, chaos: Chaos::default() }
+    WorldSettings {
+        seed,
+        partitions: 3,
+        processes: 2,
+        now: 1_000_000,
+        chaos: Chaos::default(),
+        snapshots: seed % 2 == 1,
+    }
 }
 
 /// A history: adds, poison, contexts and chaos; answers what must be counted.

@@ -17,6 +17,7 @@ use crate::broadcast::BroadcastStore;
 use crate::clock::{Clock, ManualClock};
 use crate::log::{Log, LogError};
 use crate::message::{Message, Output};
+use crate::snapshot::Snapshots;
 use crate::stage_loop::{Broadcaster, Hub, StageSpec, StageWorker, Turn, lag};
 
 /// How likely each unkindness is, in steps out of a thousand; the rest are turns, reads of the broadcast and reveals.
@@ -63,6 +64,8 @@ pub struct WorldSettings {
     pub now: Millis,
     /// How unkind it is.
     pub chaos: Chaos,
+    /// Whether processes keep snapshots, which outlive them.
+    pub snapshots: bool,
 }
 
 /// What a step did.
@@ -127,6 +130,8 @@ pub struct World {
     log: SimLog,
     clock: ManualClock,
     rng: Rng,
+    /// By slot: what outlives the process.
+    disks: Vec<Option<Snapshots>>,
     /// By slot; `None` while dead.
     processes: Vec<Option<Process>>,
     /// Processes whose slots were taken; they die of their first contact with the log.
@@ -145,12 +150,15 @@ impl World {
         log.set_unkind(true);
         let processes = (0..settings.processes.max(1)).map(|_| None).collect();
         let rng = Rng::new(settings.seed);
+        let disk = |_| settings.snapshots.then(Snapshots::in_memory);
+        let disks = (0..settings.processes.max(1)).map(disk).collect();
         Self {
             settings,
             stages,
             log,
             clock,
             rng,
+            disks,
             processes,
             zombies: Vec::new(),
             hook: None,
@@ -395,7 +403,8 @@ impl World {
             let log: Arc<dyn Log> = Arc::new(self.log.clone());
             let clock = Arc::new(self.clock.clone());
             let slots = (slot, self.processes.len() as u32);
-            workers.push(StageWorker::new(log, spec.clone(), slots, Arc::clone(&hub), clock)?);
+            let worker = StageWorker::new(log, spec.clone(), slots, Arc::clone(&hub), clock)?;
+            workers.push(worker.with_snapshots(self.disks[slot as usize].clone()));
         }
         Ok(Process { hub, broadcaster, workers })
     }

@@ -27,6 +27,7 @@ mod note;
 mod pipeline;
 mod restore;
 mod settle;
+mod snapshot;
 mod worker;
 
 pub use hub::{Broadcaster, Hub};

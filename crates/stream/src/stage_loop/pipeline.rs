@@ -16,14 +16,17 @@ use crate::broadcast::{BroadcastStore, InForce};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, Waker};
 use crate::metrics;
+use crate::snapshot::Snapshots;
 
 /// How many threads a process gives its stages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PipelineSettings {
     /// Workers of each stage, each with a thread. One a core is enough: stages share the cores.
     pub workers: u32,
     /// What this build can do. It works only while nothing else is in force.
     pub implemented: Implemented,
+    /// Where the stages keep snapshots of their state, if they do.
+    pub snapshots: Option<Snapshots>,
 }
 
 /// How a worker is.
@@ -89,7 +92,7 @@ impl Pipeline {
         log: Arc<dyn Log>,
         stages: Vec<StageSpec>,
         clock: Arc<dyn Clock>,
-        settings: PipelineSettings,
+        settings: &PipelineSettings,
     ) -> Result<Self, LogError> {
         let hub = Hub::of_build(settings.implemented);
         // Before anything is begun: a build that must not work joins no group.
@@ -102,7 +105,8 @@ impl Pipeline {
         for spec in stages.iter().filter(|_| blocked.is_none()) {
             for slot in 0..slots {
                 let (log, hub, clock) = (Arc::clone(&log), Arc::clone(&hub), Arc::clone(&clock));
-                let worker = StageWorker::new(log, spec.clone(), (slot, slots), hub, clock)?;
+                let worker = StageWorker::new(log, spec.clone(), (slot, slots), hub, clock)?
+                    .with_snapshots(settings.snapshots.clone());
                 statuses.push(Arc::new(Status::new(spec.topics.name, slot, worker.waker())));
                 workers.push(worker);
             }
@@ -317,6 +321,7 @@ fn run(shared: &Shared, status: &Status, mut worker: StageWorker) -> Result<(), 
             for (what, count) in worker.sizes() {
                 metrics::stage_size(status.stage, status.slot, what, count);
             }
+            metrics::snapshots_due(status.stage, status.slot, worker.snapshots_due());
         }
         if turn == Turn::Aborted {
             // Whatever was in the way needs a moment; a stop rings.
@@ -325,6 +330,9 @@ fn run(shared: &Shared, status: &Status, mut worker: StageWorker) -> Result<(), 
             status.busy.store(false, Ordering::SeqCst);
             shared.rested.ring();
         }
+    }
+    if let Err(error) = worker.finish() {
+        tracing::warn!(stage = status.stage, slot = status.slot, %error, "the last snapshots were not written");
     }
     Ok(())
 }

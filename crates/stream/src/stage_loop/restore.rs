@@ -1,10 +1,11 @@
-//! How the state of partitions comes back: committed positions first, then the changelogs to their ends, then the broadcasts to
-//! theirs, then recompute and emit the differences. Only then does a partition take inputs.
+//! How the state of partitions comes back: committed positions first, then what snapshots have of it, then the changelogs from there to
+//! their ends, then the broadcasts to theirs, then recompute and emit the differences. Only then does a partition take inputs.
 //!
 //! Several partitions are loaded together, by one reader: to make a client, to find the ends and to wait for them costs the same
 //! for one partition as for many. They are recomputed one after the other, a turn each, so that those that run already go on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tributary_model::Topic;
@@ -12,12 +13,16 @@ use tributary_model::time::{DAY, Millis};
 
 use super::hub::Hub;
 use super::note::Note;
+use super::snapshot::Saved;
 use super::worker::{Owned, StageWorker, Step, Turn};
-use super::{POLL_BYTES, POLL_RECORDS};
+use super::{POLL_BYTES, POLL_RECORDS, StageSpec};
+use crate::broadcast::BroadcastStore;
 use crate::log::{Budget, Log, LogError, Reader, Start};
 use crate::message::{Message, Outputs, Position};
 use crate::metrics;
 use crate::rejects;
+use crate::snapshot::{About, SnapshotError, Snapshots};
+use crate::stage::Stage;
 
 /// A note older than this no longer tells what changed, because tombstones may be gone (they live 7 days).
 const NOTE_AGE_MAX: Millis = 6 * DAY;
@@ -29,10 +34,7 @@ const TOGETHER: usize = 16;
 /// Partitions that are being restored.
 pub(super) struct Restore {
     parts: BTreeMap<u32, Part>,
-    /// `None` once the changelogs are read.
-    changelogs: Option<Box<dyn Reader>>,
-    /// Reads what the broadcasts brought since the oldest note; `None` before, after, and if no note tells.
-    broadcasts: Option<Box<dyn Reader>>,
+    phase: Phase,
     /// Names that the broadcasts brought.
     changed: BTreeSet<String>,
     /// Names that arrived meanwhile: the running partitions were told, these have yet to hear of them.
@@ -40,7 +42,31 @@ pub(super) struct Restore {
     /// Broadcast positions that the store must have reached; known once the changelogs are read.
     broadcast_ends: Vec<Position>,
     records: usize,
+    /// Of them, what snapshots had.
+    adopted: usize,
     begun: Instant,
+}
+
+/// What is being read.
+enum Phase {
+    /// Snapshots of these partitions, one a turn.
+    Snapshots(Shelf),
+    /// The changelogs.
+    Changelogs(Box<dyn Reader>),
+    /// What the broadcasts brought since the oldest note.
+    Broadcasts(Box<dyn Reader>),
+    /// Nothing more.
+    Read,
+}
+
+/// The snapshots, and what they must fit.
+struct Shelf {
+    snapshots: Snapshots,
+    left: VecDeque<u32>,
+    /// Lineage and end of every changelog.
+    log: BTreeMap<(Topic, u32), (String, u64)>,
+    /// From where the changelogs are still to be read.
+    from: Vec<Position>,
 }
 
 /// One of them.
@@ -62,19 +88,23 @@ impl Restore {
             let fresh = |note: &Note| !note.seen.is_empty() && now.saturating_sub(note.at) < NOTE_AGE_MAX;
             let note = own().next().and_then(|checkpoint| Note::decode(&checkpoint.note)).filter(fresh);
             let stage = (worker.spec.factory)(partition, worker.hub.store());
-            let owned = Owned { stage, next: committed.clone(), committed, muted_until: Millis::MIN };
+            let saved = Saved::none(now);
+            let owned = Owned { stage, next: committed.clone(), committed, muted_until: Millis::MIN, saved };
             (partition, Part { owned, note, refused: Outputs::default() })
         };
-        let of = |topic: &Topic| partitions.iter().map(|partition| (*topic, *partition)).collect::<Vec<_>>();
-        let changelogs: Vec<_> = worker.spec.topics.changelogs.iter().flat_map(of).collect();
+        let places = places(worker.spec.topics.changelogs, partitions);
+        let phase = match Shelf::of(worker, partitions, &places)? {
+            Some(shelf) => Phase::Snapshots(shelf),
+            None => Phase::Changelogs(worker.log.reader(&places, &Start::Beginning)?),
+        };
         Ok(Self {
             parts: partitions.iter().copied().map(part).collect(),
-            changelogs: Some(worker.log.reader(&changelogs, &Start::Beginning)?),
-            broadcasts: None,
+            phase,
             changed: BTreeSet::new(),
             meanwhile: BTreeSet::new(),
             broadcast_ends: Vec::new(),
             records: 0,
+            adopted: 0,
             begun: Instant::now(),
         })
     }
@@ -98,43 +128,104 @@ impl Restore {
         self.records
     }
 
-    /// Whether a turn would do something without waiting.
-    pub(super) fn can_go_on(&self, hub: &Hub) -> bool {
-        self.changelogs.is_some() || self.broadcasts.is_some() || hub.caught_up(&self.broadcast_ends)
+    pub(super) fn adopted(&self) -> usize {
+        self.adopted
     }
 
-    /// Reads on in the changelogs, then in the broadcasts; answers whether both are read.
+    /// Whether a turn would do something without waiting.
+    pub(super) fn can_go_on(&self, hub: &Hub) -> bool {
+        !matches!(self.phase, Phase::Read) || hub.caught_up(&self.broadcast_ends)
+    }
+
+    /// Reads on: snapshots, then the changelogs, then the broadcasts; answers whether all is read.
     fn read(&mut self, worker: &StageWorkerParts<'_>, now: Millis) -> Result<bool, LogError> {
         // A short wait: the end may be a commit in flight away.
         let wait = Duration::from_millis(5);
         let budget = Budget { records: POLL_RECORDS, bytes: POLL_BYTES, wait };
-        if let Some(reader) = &mut self.changelogs {
-            let read = reader.read(budget)?;
-            for message in &read.messages {
-                self.load(message, worker.name, now);
+        match &mut self.phase {
+            Phase::Snapshots(shelf) => {
+                if let Some(partition) = shelf.left.pop_front() {
+                    self.adopt(partition, worker, now);
+                } else {
+                    let from = Start::At(std::mem::take(&mut shelf.from));
+                    let partitions: Vec<u32> = self.parts.keys().copied().collect();
+                    self.phase = Phase::Changelogs(
+                        worker.log.reader(&places(worker.spec.topics.changelogs, &partitions), &from)?,
+                    );
+                }
+                Ok(false)
             }
-            if read.at_end {
-                self.changelogs = None;
-                metrics::changelogs_loaded(worker.name, self.records, self.begun.elapsed());
-                self.broadcast_ends = worker.log.ends(worker.broadcasts)?;
-                self.begin_broadcasts(worker)?;
+            Phase::Changelogs(reader) => {
+                let read = reader.read(budget)?;
+                for message in &read.messages {
+                    self.load(message, worker.spec.topics.name, now);
+                }
+                if read.at_end {
+                    self.have_loaded(worker)?;
+                }
+                Ok(false)
             }
-            return Ok(false);
+            Phase::Broadcasts(reader) => {
+                let read = reader.read(budget)?;
+                self.changed.extend(read.messages.iter().map(|message| message.key_str().to_owned()));
+                if read.at_end {
+                    self.broadcast_ends = reader.positions();
+                    self.phase = Phase::Read;
+                }
+                Ok(read.at_end)
+            }
+            Phase::Read => Ok(true),
         }
-        let Some(reader) = &mut self.broadcasts else { return Ok(true) };
-        let read = reader.read(budget)?;
-        self.changed.extend(read.messages.iter().map(|message| message.key_str().to_owned()));
-        if read.at_end {
-            self.broadcast_ends = reader.positions();
-            self.broadcasts = None;
-        }
-        Ok(read.at_end)
+    }
+
+    /// The changelogs are read: what is left are the broadcasts.
+    fn have_loaded(&mut self, worker: &StageWorkerParts<'_>) -> Result<(), LogError> {
+        let topics = worker.spec.topics;
+        metrics::changelogs_loaded(topics.name, self.records, self.begun.elapsed());
+        tracing::info!(
+            stage = topics.name,
+            partitions = self.parts.len(),
+            records = self.records,
+            from_snapshots = self.adopted,
+            seconds = self.begun.elapsed().as_secs_f64(),
+            "state is loaded"
+        );
+        self.phase = Phase::Read;
+        self.broadcast_ends = worker.log.ends(topics.broadcasts)?;
+        self.begin_broadcasts(worker)
+    }
+
+    /// Takes what the snapshot of a partition has, if there is one that fits.
+    fn adopt(&mut self, partition: u32, worker: &StageWorkerParts<'_>, now: Millis) {
+        let (Phase::Snapshots(shelf), Some(part)) = (&mut self.phase, self.parts.get_mut(&partition)) else { return };
+        let name = worker.spec.topics.name;
+        let mut fresh = (worker.spec.factory)(partition, Arc::clone(worker.store));
+        let outcome = match shelf.fill(fresh.as_mut(), (name, partition), now) {
+            Ok(Some((records, saved))) => {
+                (part.owned.stage, part.owned.saved) = (fresh, saved);
+                self.records += records;
+                self.adopted += records;
+                return metrics::snapshot_asked(name, "taken", records);
+            }
+            Ok(None) => "absent",
+            Err(SnapshotError::Foreign(why)) => {
+                tracing::info!(stage = name, partition, why, "a snapshot does not fit: the log is read");
+                "foreign"
+            }
+            Err(error) => {
+                tracing::warn!(stage = name, partition, %error, "a snapshot is of no use: the log is read");
+                shelf.snapshots.discard(name, partition);
+                "damaged"
+            }
+        };
+        metrics::snapshot_asked(name, outcome, 0);
     }
 
     fn load(&mut self, message: &Message, stage: &'static str, now: Millis) {
         self.records += 1;
         // One that was revoked meanwhile is still read.
         let Some(part) = self.parts.get_mut(&message.partition) else { return };
+        part.owned.saved.changed += message.bytes();
         if let Err(reject) = part.owned.stage.load(message) {
             metrics::input_rejected(stage, &reject.code);
             part.refused.push(rejects::output(reject, message, stage, now));
@@ -151,23 +242,72 @@ impl Restore {
         if !first.is_empty() {
             let partitions: Vec<_> = first.keys().copied().collect();
             let at = first.into_iter().map(|((topic, partition), next)| Position { topic, partition, next });
-            self.broadcasts = Some(worker.log.reader(&partitions, &Start::At(at.collect()))?);
+            self.phase = Phase::Broadcasts(worker.log.reader(&partitions, &Start::At(at.collect()))?);
         }
         Ok(())
     }
 }
 
+impl Shelf {
+    /// `None` if there is nothing to take from: no place for snapshots, or a log that cannot tell itself from another.
+    fn of(worker: &StageWorker, partitions: &[u32], places: &[(Topic, u32)]) -> Result<Option<Self>, LogError> {
+        let Some(snapshots) = worker.snapshots.clone() else { return Ok(None) };
+        let Some(lineage) = worker.log.lineage(places)? else { return Ok(None) };
+        let ends = worker.log.ends(worker.spec.topics.changelogs)?;
+        let ends: BTreeMap<_, _> = ends.into_iter().map(|end| ((end.topic, end.partition), end.next)).collect();
+        let log = places.iter().zip(lineage);
+        let log = log.map(|(place, lineage)| (*place, (lineage, ends.get(place).copied().unwrap_or(0)))).collect();
+        Ok(Some(Self { snapshots, left: partitions.iter().copied().collect(), log, from: Vec::new() }))
+    }
+
+    /// Fills an empty stage; answers of how many records, and how the snapshot stands to it.
+    fn fill(
+        &mut self,
+        stage: &mut dyn Stage,
+        (name, partition): (&str, u32),
+        now: Millis,
+    ) -> Result<Option<(usize, Saved)>, SnapshotError> {
+        let Some(mut snapshot) = self.snapshots.open(name, partition, now)? else { return Ok(None) };
+        let from = self.positions_of(&snapshot.about)?;
+        let mut records = 0;
+        while let Some(piece) = snapshot.pieces.next()? {
+            records += stage.adopt(piece).map_err(|error| SnapshotError::Damaged(error.to_string()))?;
+        }
+        self.from.extend(from);
+        let saved = Saved { at: snapshot.about.at, tried: now, bytes: snapshot.pieces.bytes, changed: 0 };
+        Ok(Some((records, saved)))
+    }
+
+    /// The positions of a snapshot, if it is of these changelogs.
+    fn positions_of(&self, about: &About) -> Result<Vec<Position>, SnapshotError> {
+        let own: Vec<_> = self.log.iter().filter(|((_, partition), _)| *partition == about.partition).collect();
+        let position = |((topic, partition), (lineage, end)): (&(Topic, u32), &(String, u64))| {
+            let known = about.changelogs.iter().find(|changelog| changelog.topic == topic.name());
+            let known = known.filter(|known| known.lineage == *lineage && known.next <= *end)?;
+            Some(Position { topic: *topic, partition: *partition, next: known.next })
+        };
+        let positions: Option<Vec<_>> = own.iter().map(|(place, log)| position((*place, *log))).collect();
+        let is_of_these = own.len() == about.changelogs.len();
+        positions
+            .filter(|_| is_of_these)
+            .ok_or(SnapshotError::Foreign("it is of another log, or of one that lost its beginning or end"))
+    }
+}
+
+fn places(topics: &[Topic], partitions: &[u32]) -> Vec<(Topic, u32)> {
+    topics.iter().flat_map(|topic| partitions.iter().map(move |partition| (*topic, *partition))).collect()
+}
+
 /// What reading needs of its worker.
 struct StageWorkerParts<'a> {
     log: &'a dyn Log,
-    name: &'static str,
-    broadcasts: &'static [Topic],
+    spec: &'a StageSpec,
+    store: &'a Arc<BroadcastStore>,
 }
 
 impl StageWorker {
     /// One piece of the restore at the front.
     pub(super) fn restore(&mut self, now: Millis) -> Result<Turn, LogError> {
-        let topics = self.spec.topics;
         if self.restoring.is_none() {
             let partitions: Vec<u32> = self.queued.iter().copied().take(TOGETHER).collect();
             if partitions.is_empty() {
@@ -178,7 +318,8 @@ impl StageWorker {
         }
         // Left in place while reading: after an error [`StageWorker::undo`] finds it there and starts it over.
         let Some(restore) = &mut self.restoring else { return Ok(Turn::Idle) };
-        let worker = StageWorkerParts { log: self.log.as_ref(), name: topics.name, broadcasts: topics.broadcasts };
+        let store = self.hub.store();
+        let worker = StageWorkerParts { log: self.log.as_ref(), spec: &self.spec, store: &store };
         if !restore.read(&worker, now)? {
             return Ok(Turn::Restoring);
         }

@@ -53,11 +53,13 @@ impl StageWorker {
         Ok(())
     }
 
-    fn open(&self, open: &mut Open, partition: u32, out: Outputs, now: Millis) {
-        let Some(owned) = self.owned.get(&partition) else { return };
+    fn open(&mut self, open: &mut Open, partition: u32, out: Outputs, now: Millis) {
+        let Some(owned) = self.owned.get_mut(&partition) else { return };
+        owned.saved.changed += out.bytes() as u64;
         open.bytes += out.bytes();
         open.transaction.outputs.extend(out.into_records());
-        open.transaction.checkpoints.extend(self.checkpoints(partition, &owned.next, now));
+        let next = owned.next.clone();
+        open.transaction.checkpoints.extend(self.checkpoints(partition, &next, now));
         open.partitions.push(partition);
     }
 
@@ -135,7 +137,13 @@ impl StageWorker {
         Ok(refused)
     }
 
-    fn commit_alone(&mut self, partition: u32, out: Outputs, now: Millis, inputs: usize) -> Result<(), LogError> {
+    pub(super) fn commit_alone(
+        &mut self,
+        partition: u32,
+        out: Outputs,
+        now: Millis,
+        inputs: usize,
+    ) -> Result<(), LogError> {
         let mut open = Open::default();
         self.open(&mut open, partition, out, now);
         self.commit(open, inputs)

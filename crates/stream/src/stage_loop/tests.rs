@@ -48,8 +48,8 @@ impl Bed {
     }
 
     fn start_as(&self, workers: u32, implemented: Implemented) -> Pipeline {
-        let settings = PipelineSettings { workers, implemented };
-        Pipeline::start(self.log(), vec![spec()], Arc::new(self.clock.clone()), settings).unwrap()
+        let settings = PipelineSettings { workers, implemented, snapshots: None };
+        Pipeline::start(self.log(), vec![spec()], Arc::new(self.clock.clone()), &settings).unwrap()
     }
 
     fn append(&self, records: Vec<crate::message::Output>) {
@@ -264,3 +264,5 @@ fn a_running_build_ends_when_something_else_comes_into_force() {
     bed.append(vec![unreadable]);
     assert!(bed.start(1).blocked().is_some_and(|reason| reason.contains("newer build")));
 }
+
+mod snapshots;

@@ -11,12 +11,14 @@ use tributary_model::time::Millis;
 use super::hub::{Hub, Mailbox};
 use super::note::Note;
 use super::restore::Restore;
+use super::snapshot::Saved;
 use super::{NOTICES, POLL_BYTES, POLL_RECORDS, StageSpec};
 use crate::clock::Clock;
 use crate::log::{Budget, Checkpoint, Log, LogError, Polled, Subscription, Waker, Worker};
 use crate::message::{Message, Outputs, Position};
 use crate::metrics;
 use crate::rejects;
+use crate::snapshot::Snapshots;
 use crate::stage::Stage;
 
 /// What a turn did.
@@ -43,6 +45,8 @@ pub struct Progress {
     pub waiting: usize,
     /// Records that the restore at the front has loaded.
     pub loaded: usize,
+    /// Of them, those that snapshots had.
+    pub adopted: usize,
 }
 
 /// A worker without a thread: whoever owns it calls [`StageWorker::turn`] again and again.
@@ -61,6 +65,10 @@ pub struct StageWorker {
     pub(super) pending: Vec<String>,
     /// How far the broadcasts are seen once `pending` is committed.
     pub(super) seen: Vec<Position>,
+    /// Where it keeps snapshots of its partitions, if it does.
+    pub(super) snapshots: Option<Snapshots>,
+    /// Since when it found nothing to do.
+    pub(super) idle_since: Option<Millis>,
     assigned: bool,
     /// Rolled back, but the log could not yet be rewound.
     undoing: bool,
@@ -75,6 +83,8 @@ pub(super) struct Owned {
     pub committed: BTreeMap<Topic, u64>,
     /// Until when its timers are ignored.
     pub muted_until: Millis,
+    /// How its snapshot stands to it.
+    pub saved: Saved,
 }
 
 impl Owned {
@@ -135,9 +145,18 @@ impl StageWorker {
             restoring: None,
             pending: Vec::new(),
             seen: Vec::new(),
+            snapshots: None,
+            idle_since: None,
             assigned: false,
             undoing: false,
         })
+    }
+
+    /// Keeps snapshots of its partitions here, if there is a place, and begins from them.
+    #[must_use]
+    pub fn with_snapshots(mut self, snapshots: Option<Snapshots>) -> Self {
+        self.snapshots = snapshots;
+        self
     }
 
     /// One turn: a change of assignment, a piece of restore, or a transaction. Waits at most so long for something to do.
@@ -197,12 +216,16 @@ impl StageWorker {
         }
         self.pending.clear();
         if !self.is_restored() {
-            self.restore(now)
-        } else if worked {
-            Ok(Turn::Worked)
-        } else {
-            Ok(Turn::Idle)
+            return self.restore(now);
         }
+        self.idle_since = if worked { None } else { self.idle_since.or(Some(now)) };
+        let saved = self.save_one(now)?;
+        if worked || saved { Ok(Turn::Worked) } else { Ok(Turn::Idle) }
+    }
+
+    /// The last thing that it does: what makes the next start quick. Fails as a turn does; nothing is lost then.
+    pub fn finish(&mut self) -> Result<(), LogError> {
+        if self.undoing || !self.is_restored() { Ok(()) } else { self.save_due(self.clock.now()) }
     }
 
     /// Whether everything assigned is restored.
@@ -258,6 +281,7 @@ impl StageWorker {
             running: self.owned.len(),
             waiting: self.queued.len() + self.restoring.as_ref().map_or(0, |restore| restore.partitions().count()),
             loaded: self.restoring.as_ref().map_or(0, Restore::records),
+            adopted: self.restoring.as_ref().map_or(0, Restore::adopted),
         }
     }
 
@@ -297,6 +321,9 @@ impl StageWorker {
             let Some(owned) = self.owned.get_mut(&message.partition) else { continue };
             step.touched.insert(message.partition);
             owned.next.insert(message.topic, message.offset + 1);
+            if self.spec.topics.changelogs.contains(&message.topic) {
+                owned.saved.changed += message.bytes();
+            }
             if let Err(reject) = owned.stage.apply(message, step.now) {
                 metrics::input_rejected(self.spec.topics.name, &reject.code);
                 let output = rejects::output(reject, message, self.spec.topics.name, step.now);

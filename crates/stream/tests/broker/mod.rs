@@ -3,13 +3,17 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
+use std::pin::pin;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake};
+use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tributary_model::Topic;
 use tributary_model::topic::Cleanup;
 use tributary_stream::KafkaSettings;
@@ -239,4 +243,53 @@ fn spec(topic: Topic, config: &[(&str, &str)]) -> TopicSpec {
     let large = ("max.message.bytes", "19922944");
     let config = config.iter().chain([&large]).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     TopicSpec { topic, partitions: 4, replication: 1, config }
+}
+
+fn admin(settings: &KafkaSettings) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", &settings.brokers).create().unwrap()
+}
+
+/// Deletes a topic, and waits until the cluster knows it no more.
+pub(crate) fn delete_topic(settings: &KafkaSettings, topic: Topic) {
+    let (admin, name) = (admin(settings), format!("{}{}", settings.prefix, topic.name()));
+    let deleted = block_on(admin.delete_topics(&[&name], &AdminOptions::new())).unwrap();
+    for outcome in deleted {
+        outcome.unwrap();
+    }
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let metadata = admin.inner().fetch_metadata(None, PATIENCE).unwrap();
+        if metadata.topics().iter().all(|topic| topic.name() != name) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{name} is still there");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+/// Deletes the records of a partition below this offset.
+pub(crate) fn delete_records(settings: &KafkaSettings, (topic, partition): (Topic, u32), below: i64) {
+    let mut list = TopicPartitionList::new();
+    let name = format!("{}{}", settings.prefix, topic.name());
+    list.add_partition_offset(&name, partition as i32, Offset::Offset(below)).unwrap();
+    block_on(admin(settings).delete_records(&list, &AdminOptions::new())).unwrap();
+}
+
+struct Unpark(std::thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    loop {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return done;
+        }
+        std::thread::park();
+    }
 }

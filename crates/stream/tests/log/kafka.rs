@@ -210,3 +210,31 @@ fn what_no_reader_is_given_is_no_lag_and_what_is_not_committed_is() {
     wait_without_lag(&log, worker.as_mut(), "g");
     assert!(is_drained(&log, worker.as_mut()));
 }
+
+#[test]
+fn a_topic_that_was_made_anew_has_another_lineage() {
+    let mut kafka = Kafka::new();
+    let place = (Topic::Risks, 0);
+    let of = |kafka: &Kafka| kafka.log().lineage(&[place, (Topic::Facts, 1)]).unwrap().unwrap();
+    let first = of(&kafka);
+    assert_ne!(first[0], first[1], "each topic has its own");
+    append(&kafka.log(), vec![record(Topic::Risks, "k", "v")]);
+    kafka.reopen();
+    assert_eq!(of(&kafka), first, "what is appended changes nothing");
+    broker::delete_topic(&kafka.settings, Topic::Risks);
+    broker::make_topics(&kafka.settings);
+    kafka.reopen();
+    let second = of(&kafka);
+    assert_ne!(second[0], first[0]);
+    assert_eq!(second[1], first[1]);
+}
+
+#[test]
+fn a_partition_that_lost_its_beginning_has_another_lineage() {
+    let kafka = Kafka::new();
+    let place = (Topic::Facts, 0);
+    append(&kafka.log(), (0..20).map(|n| record(Topic::Facts, &format!("k{n}"), "v")).collect());
+    let first = kafka.log().lineage(&[place]).unwrap();
+    broker::delete_records(&kafka.settings, place, 2);
+    assert_ne!(kafka.log().lineage(&[place]).unwrap(), first);
+}

@@ -36,7 +36,7 @@ pub fn run(args: &DemoArgs, config: &Config) -> anyhow::Result<u8> {
     let clock = ManualClock::at(estate.records.first().and_then(|record| record.ext.time).unwrap_or(estate.as_of));
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let grants = Arc::new(grants(&estate)?);
-    let river = River::start(&directory, grants, 64 << 20, &VersionsConfig::default(), &shared)?;
+    let river = River::start(&directory, grants, 64 << 20, &VersionsConfig::default(), None, &shared)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (analytics, absent) = analytics(args, config, &directory, &river, &shared, &runtime)?;
     play(&estate, &river, &clock)?;

@@ -24,6 +24,7 @@ use crate::engine::{Analytics, Source};
 use crate::keys;
 use crate::river;
 use crate::service::{self, Probes};
+use crate::snapshots;
 use crate::status::{self, Engine, Health};
 use crate::telemetry;
 use crate::versions;
@@ -89,8 +90,9 @@ pub fn correlate(listen: SocketAddr, config: &Config) -> anyhow::Result<u8> {
     let topics: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| !topic.is_raw()).collect();
     let log = connect(config, &topics)?;
     let watch = start_watch("correlate", config, Arc::clone(&log), &["relate", "track", "assess", "remedy"])?;
-    let settings = PipelineSettings { workers: 1, implemented: versions::implemented(&config.versions) };
-    let pipeline = Pipeline::start(log, river::stages(), Arc::new(SystemClock), settings)?;
+    let snapshots = config.correlate.snapshots.then(|| snapshots::below(&config.data)).flatten();
+    let settings = PipelineSettings { workers: 1, implemented: versions::implemented(&config.versions), snapshots };
+    let pipeline = Pipeline::start(log, river::stages(), Arc::new(SystemClock), &settings)?;
     if let Some(reason) = pipeline.blocked() {
         tracing::warn!(reason, "correlate does not work");
     }

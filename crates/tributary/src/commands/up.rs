@@ -23,6 +23,7 @@ use crate::engine::{self, Analytics, Source};
 use crate::river::River;
 use crate::server::{self, Shared};
 use crate::service;
+use crate::snapshots;
 use crate::status;
 use crate::telemetry;
 use crate::watch::{self, Watch};
@@ -44,7 +45,8 @@ pub fn run(args: &UpArgs, config: &Config) -> anyhow::Result<u8> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let grants = grants(&config)?;
     let report_max = (config.intake.report_max_mib as usize) << 20;
-    let river = River::start(&config.data, Arc::new(grants), report_max, &config.versions, &clock)?;
+    let snapshots = config.correlate.snapshots.then(|| snapshots::below(&config.data)).flatten();
+    let river = River::start(&config.data, Arc::new(grants), report_max, &config.versions, snapshots, &clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let analytics = analytics(args, &config, &river, &clock, &runtime)?;
     watch::introduce("up", "");

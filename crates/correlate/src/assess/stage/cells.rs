@@ -196,6 +196,30 @@ impl Cells {
         true
     }
 
+    /// All cells.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&CellId, &Cell)> {
+        self.by_id.iter()
+    }
+
+    /// Which cell holds which finding.
+    pub(super) fn homes(&self) -> impl Iterator<Item = (&MemberKey, &CellId)> {
+        self.homes.iter()
+    }
+
+    /// Takes members of a cell from a snapshot, after those that it has.
+    pub(super) fn adopt(&mut self, id: CellId, component: Arc<str>, class: FindingClass, mut members: Vec<Member>) {
+        if let Some(known) = self.by_id.get(&id) {
+            members.splice(..0, known.members.iter().cloned());
+        }
+        self.by_component.entry(Arc::clone(&component)).or_default().insert(id);
+        self.by_id.load(id, Cell { component, class, members: Arc::new(members) });
+    }
+
+    /// Takes from a snapshot which cell holds a finding.
+    pub(super) fn adopt_home(&mut self, key: MemberKey, cell: CellId) {
+        self.homes.load(key, cell);
+    }
+
     /// Cells, findings, findings of the largest cell and of the largest component.
     pub(super) fn sizes(&self) -> (usize, usize, usize, usize) {
         let sizes = self.by_id.iter().map(|(_, cell)| cell.members.len());

@@ -21,6 +21,7 @@ use tributary_stream::message::Output;
 use super::*;
 use crate::assess::invariants;
 use crate::graph::Graph;
+use crate::saved::tests::revived;
 
 pub(super) const T0: Millis = 1_790_000_000_000;
 
@@ -139,6 +140,13 @@ impl Harness {
     pub(super) fn restart(&mut self) -> Vec<Output> {
         self.stage = Assess::new(estate_of(&self.store));
         self.reload()
+    }
+
+    /// The same with everything from a snapshot.
+    pub(super) fn revive(&mut self) -> Vec<Output> {
+        self.stage = revived(&self.stage, Assess::new(estate_of(&self.store)));
+        self.stage.restored(self.now);
+        self.settle()
     }
 
     pub(super) fn reload(&mut self) -> Vec<Output> {

@@ -7,6 +7,7 @@ use tributary_model::severity::Band;
 use tributary_stream::message::Output;
 
 use super::*;
+use crate::saved::tests::revived;
 
 const T0: Millis = 1_790_000_000_000;
 const KEY: RemedyId = RemedyId([7; 16]);
@@ -104,8 +105,19 @@ fn i2_repeated_members_and_a_restart_say_nothing() {
     }
     restarted.restored(T0);
     assert!(settle(&mut restarted, T0).is_empty());
+    let mut from_snapshot = revived(&stage, Remedy::new());
+    from_snapshot.restored(T0);
+    assert!(settle(&mut from_snapshot, T0).is_empty());
     let next = [member(1, |member| member.band = Band::Immediate)];
-    assert_eq!(send(&mut restarted, &next), send(&mut stage, &next));
+    let expected = send(&mut stage, &next);
+    assert_eq!(send(&mut restarted, &next), expected);
+    assert_eq!(send(&mut from_snapshot, &next), expected);
+    leave(&mut from_snapshot, 1);
+    let resolved = settle(&mut from_snapshot, T0 + 1);
+    let mut much_later = revived(&from_snapshot, Remedy::new());
+    much_later.restored(T0 + 1);
+    assert!(settle(&mut much_later, T0 + 2).is_empty(), "{resolved:?}");
+    assert!(much_later.next_timer().is_some(), "a resolved ticket goes when it would have gone");
 }
 
 #[test]

@@ -40,16 +40,18 @@ fn history() -> Vec<Event> {
 
 #[test]
 fn a_restart_at_any_point_emits_nothing_and_changes_no_outcome() {
-    let mut through = harness();
-    let mut restarted = harness();
-    for (n, event) in history().iter().enumerate() {
-        event(&mut through);
-        through.settle();
-        event(&mut restarted);
-        restarted.settle();
-        restarted.restart();
-        assert!(restarted.settle().is_empty(), "event {n}");
-        assert_eq!(restarted.log, through.log, "event {n}");
+    for restart in [Harness::restart, Harness::revive] {
+        let mut through = harness();
+        let mut restarted = harness();
+        for (n, event) in history().iter().enumerate() {
+            event(&mut through);
+            through.settle();
+            event(&mut restarted);
+            restarted.settle();
+            restart(&mut restarted);
+            assert!(restarted.settle().is_empty(), "event {n}");
+            assert_eq!(restarted.log, through.log, "event {n}");
+        }
     }
 }
 

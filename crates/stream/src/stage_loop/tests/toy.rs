@@ -13,7 +13,7 @@ use tributary_model::{AvroRecord, Topic};
 
 use crate::broadcast::BroadcastStore;
 use crate::message::{Message, Output, Outputs};
-use crate::stage::{Stage, StageTopics};
+use crate::stage::{NotAPiece, Stage, StageTopics};
 use crate::stage_loop::StageSpec;
 use crate::table::Table;
 
@@ -172,6 +172,23 @@ impl Stage for Counter {
         self.emitted.rollback();
         self.marked.clear();
         self.poisoned = false;
+    }
+
+    fn save(&self, put: &mut dyn FnMut(&[u8])) {
+        for (key, (total, lapses)) in self.totals.iter() {
+            let emitted = self.emitted.get(key).copied();
+            put(&postcard::to_allocvec(&(key, emitted, total, lapses)).unwrap());
+        }
+    }
+
+    fn adopt(&mut self, piece: &[u8]) -> Result<usize, NotAPiece> {
+        let piece: Result<(String, Option<i64>, i64, Option<Millis>), _> = postcard::from_bytes(piece);
+        let (key, emitted, total, lapses) = piece.map_err(|error| NotAPiece(error.to_string()))?;
+        if let Some(emitted) = emitted {
+            self.emitted.load(key.clone(), emitted);
+        }
+        self.totals.load(key, (total, lapses));
+        Ok(1)
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {

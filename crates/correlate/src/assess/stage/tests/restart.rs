@@ -56,13 +56,14 @@ fn plain_run() -> Harness {
 #[test]
 fn a_restart_after_any_step_emits_nothing_and_changes_no_outcome() {
     let plain = plain_run();
-    for at in 0..steps().len() {
+    let ways: [fn(&mut Harness) -> Vec<Output>; 2] = [Harness::restart, Harness::revive];
+    for (at, restart) in (0..steps().len()).flat_map(|at| ways.map(|way| (at, way))) {
         let mut harness = Harness::new();
         for (number, step) in steps().into_iter().enumerate() {
             step(&mut harness);
             harness.settle();
             if number == at {
-                let emitted = harness.restart();
+                let emitted = restart(&mut harness);
                 assert!(emitted.is_empty(), "after step {at}: {emitted:?}");
             }
             harness.now += 1000;
