@@ -35,6 +35,11 @@ fn steps() -> Vec<Step> {
             harness.apply(&moved);
         }),
         Box::new(|harness| harness.know("vuln:GHSA-aaaa", Vec::new())),
+        // Where a finding is must be known to take it from there: to another cell, and for good.
+        Box::new(|harness| {
+            harness.apply(&finding(4, REPO, "semgrep", weakness("sql", 564, "src/Order.java", 7)));
+        }),
+        Box::new(move |harness| harness.tombstone(&ws(2, "GHSA-aaaa", IMAGE, "grype"))),
     ]
 }
 
