@@ -6,7 +6,8 @@
 //!   length | about (what it was made of)
 //!   length | piece                        as Stage::save gave them
 //!   …
-//!   0      | number of pieces             the end: a file without it was not written to its end
+//!   0      | number of pieces             the end
+//! and behind the frame the CRC-32 of all before it: a file that was not written to its end, or was changed since, is found out
 //! ```
 //!
 //! # Why a restore from one is a restore from the log
@@ -18,11 +19,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Take, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crc32fast::Hasher;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 use serde::{Deserialize, Serialize};
 use tributary_model::time::{DAY, Millis};
@@ -36,6 +38,8 @@ const SNAPSHOT: &str = ".snapshot";
 const UNFINISHED: &str = ".unfinished";
 /// To write one takes seconds at most. An hour: whoever wrote it is gone.
 const UNFINISHED_MAX: Duration = Duration::from_secs(3_600);
+/// Bytes of the checksum.
+const SUM_BYTES: usize = 4;
 /// Read from a file at once: a block.
 const READ_BYTES: usize = 256 << 10;
 
@@ -168,19 +172,24 @@ impl Snapshots {
     /// of this log is for the caller to see.
     pub(crate) fn open(&self, stage: &str, partition: u32, now: Millis) -> Result<Option<Snapshot>, SnapshotError> {
         let name = name(stage, partition);
-        let content: Box<dyn Read> = match self.place.as_ref() {
+        let (content, length): (Box<dyn Read>, u64) = match self.place.as_ref() {
             Place::Directory(directory) => match File::open(directory.join(name)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                opened => Box::new(BufReader::with_capacity(READ_BYTES, opened?)),
+                opened => {
+                    let file = opened?;
+                    let length = file.metadata()?.len();
+                    (Box::new(BufReader::with_capacity(READ_BYTES, file)), length)
+                }
             },
             Place::Memory(all) => {
                 let Some(content) = all.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned() else {
                     return Ok(None);
                 };
-                Box::new(io::Cursor::new(content))
+                let length = content.len() as u64;
+                (Box::new(io::Cursor::new(content)), length)
             }
         };
-        let mut pieces = Pieces { content: FrameDecoder::new(content), piece: Vec::new(), count: 0, bytes: 0 };
+        let mut pieces = Pieces::of(content, length)?;
         let about = pieces.next()?.ok_or_else(|| SnapshotError::Damaged("it is empty".to_owned()))?;
         let about: About = postcard::from_bytes(about).map_err(|error| SnapshotError::Damaged(error.to_string()))?;
         if *about.build != *self.build {
@@ -235,9 +244,8 @@ fn sweep(directory: &Path) -> io::Result<()> {
 }
 
 fn write_to(content: impl Write, about: &About, save: impl FnOnce(&mut dyn FnMut(&[u8]))) -> io::Result<u64> {
-    let frame =
-        FrameInfo::new().block_size(BlockSize::Max256KB).block_mode(BlockMode::Independent).block_checksums(true);
-    let mut encoder = FrameEncoder::with_frame_info(frame, content);
+    let frame = FrameInfo::new().block_size(BlockSize::Max256KB).block_mode(BlockMode::Independent);
+    let mut encoder = FrameEncoder::with_frame_info(frame, Summed { inner: content, sum: Hasher::new() });
     let (mut written, mut count, mut bytes) = (Ok(()), 0_u64, 0);
     let mut put = |piece: &[u8]| {
         if written.is_ok() {
@@ -251,7 +259,9 @@ fn write_to(content: impl Write, about: &About, save: impl FnOnce(&mut dyn FnMut
     written?;
     encoder.write_all(&0_u32.to_le_bytes())?;
     encoder.write_all(&count.to_le_bytes())?;
-    encoder.finish()?.flush()?;
+    let Summed { inner: mut content, sum } = encoder.finish()?;
+    content.write_all(&sum.finalize().to_le_bytes())?;
+    content.flush()?;
     Ok(bytes)
 }
 
@@ -270,30 +280,69 @@ pub(crate) struct Snapshot {
     pub(crate) pieces: Pieces,
 }
 
-/// Its pieces.
+/// Bytes that go through, and their checksum.
+struct Summed<T> {
+    inner: T,
+    sum: Hasher,
+}
+
+impl<T: Write> Write for Summed<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.sum.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<T: Read> Read for Summed<T> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(bytes)?;
+        self.sum.update(&bytes[..read]);
+        Ok(read)
+    }
+}
+
+/// Its pieces. Whether they are those that were written is known at their end: until then, who takes them must be ready to let them go.
 pub(crate) struct Pieces {
-    content: FrameDecoder<Box<dyn Read>>,
+    content: FrameDecoder<Summed<Take<Box<dyn Read>>>>,
+    /// One that does not lie in one block.
     piece: Vec<u8>,
+    /// So many bytes of the block were given last.
+    given: usize,
     count: u64,
     /// So many bytes of pieces were read.
     pub(crate) bytes: u64,
 }
 
 impl Pieces {
-    /// The next one; `None` at the end, when all of them were given.
+    fn of(content: Box<dyn Read>, length: u64) -> Result<Self, SnapshotError> {
+        let framed = length.checked_sub(SUM_BYTES as u64);
+        let framed = framed.ok_or_else(|| SnapshotError::Damaged("it is empty".to_owned()))?;
+        let content = FrameDecoder::new(Summed { inner: content.take(framed), sum: Hasher::new() });
+        Ok(Self { content, piece: Vec::new(), given: 0, count: 0, bytes: 0 })
+    }
+
+    /// The next one; `None` at the end, when all of them were given as they were written.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, SnapshotError> {
+        self.content.consume(std::mem::take(&mut self.given));
         let mut length = [0; 4];
         self.content.read_exact(&mut length).map_err(damage)?;
         let length = u32::from_le_bytes(length) as usize;
         if length == 0 {
-            let mut count = [0; 8];
-            self.content.read_exact(&mut count).map_err(damage)?;
-            let is_whole =
-                u64::from_le_bytes(count) == self.count && self.content.fill_buf().map_err(damage)?.is_empty();
-            return if is_whole { Ok(None) } else { Err(SnapshotError::Damaged("pieces are missing".to_owned())) };
+            return self.end().map(|()| None);
         }
         if length > PIECE_BYTES_MAX {
             return Err(SnapshotError::Damaged(format!("a piece of {length} bytes")));
+        }
+        self.count += 1;
+        self.bytes += length as u64;
+        if self.content.fill_buf().map_err(damage)?.len() >= length {
+            self.given = length;
+            return Ok(Some(&self.content.fill_buf().map_err(damage)?[..length]));
         }
         // Not made as large as it says before that much is there.
         self.piece.clear();
@@ -301,9 +350,23 @@ impl Pieces {
         if read < length {
             return Err(SnapshotError::Damaged("it ends in a piece".to_owned()));
         }
-        self.count += 1;
-        self.bytes += length as u64;
         Ok(Some(&self.piece))
+    }
+
+    /// Whether what was read is what was written.
+    fn end(&mut self) -> Result<(), SnapshotError> {
+        let mut count = [0; 8];
+        self.content.read_exact(&mut count).map_err(damage)?;
+        let is_all = u64::from_le_bytes(count) == self.count && self.content.fill_buf().map_err(damage)?.is_empty();
+        let content = self.content.get_mut();
+        let left = io::copy(content, &mut io::sink()).map_err(damage)?;
+        let mut sum = [0; SUM_BYTES];
+        content.inner.set_limit(SUM_BYTES as u64);
+        content.inner.read_exact(&mut sum).map_err(damage)?;
+        if is_all && left == 0 && u32::from_le_bytes(sum) == content.sum.clone().finalize() {
+            return Ok(());
+        }
+        Err(SnapshotError::Damaged("its checksum is another".to_owned()))
     }
 }
 
