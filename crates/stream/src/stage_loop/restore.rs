@@ -252,7 +252,15 @@ impl Shelf {
     /// `None` if there is nothing to take from: no place for snapshots, or a log that cannot tell itself from another.
     fn of(worker: &StageWorker, partitions: &[u32], places: &[(Topic, u32)]) -> Result<Option<Self>, LogError> {
         let Some(snapshots) = worker.snapshots.clone() else { return Ok(None) };
-        let Some(lineage) = worker.log.lineage(places)? else { return Ok(None) };
+        let lineage = match worker.log.lineage(places) {
+            Ok(Some(lineage)) => lineage,
+            Ok(None) => return Ok(None),
+            // What cannot be told apart is not taken; the log itself is read all the same.
+            Err(error) => {
+                tracing::warn!(stage = worker.spec.topics.name, %error, "snapshots are left aside: the log is read");
+                return Ok(None);
+            }
+        };
         let ends = worker.log.ends(worker.spec.topics.changelogs)?;
         let ends: BTreeMap<_, _> = ends.into_iter().map(|end| ((end.topic, end.partition), end.next)).collect();
         let log = places.iter().zip(lineage);

@@ -80,9 +80,17 @@ impl StageWorker {
         owned.saved.tried = now;
         let topics = self.spec.topics;
         let places: Vec<_> = topics.changelogs.iter().map(|topic| (*topic, partition)).collect();
-        let Some(lineage) = self.log.lineage(&places)? else {
-            self.snapshots = None;
-            return Ok(());
+        let lineage = match self.log.lineage(&places) {
+            Ok(Some(lineage)) => lineage,
+            Ok(None) => {
+                self.snapshots = None;
+                return Ok(());
+            }
+            Err(error) => {
+                owned.saved.tried = now.saturating_add(snapshots.rhythm.latest);
+                failed(topics.name, partition, &error);
+                return Ok(());
+            }
         };
         let ends = self.log.ends(topics.changelogs)?;
         // Whoever is not the owner any more fails here: what the ends cover may be another's work, which this state lacks.
@@ -116,10 +124,15 @@ impl StageWorker {
             Err(error) => {
                 // Whatever is in the way will be a while: no sooner than if there were no rest.
                 owned.saved.tried = now.saturating_add(snapshots.rhythm.latest);
-                metrics::snapshot_failed(topics.name);
-                tracing::warn!(stage = topics.name, partition, %error, "no snapshot was written: a restart reads more of the log");
+                failed(topics.name, partition, &error);
             }
         }
         Ok(())
     }
+}
+
+/// No snapshot is nobody's failure: work goes on.
+fn failed(stage: &'static str, partition: u32, error: &dyn std::fmt::Display) {
+    metrics::snapshot_failed(stage);
+    tracing::warn!(stage, partition, %error, "no snapshot was written: a restart reads more of the log");
 }

@@ -4,18 +4,54 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::Snapshots;
-use crate::message::Output;
+use crate::log::{Checkpoint, LogError, Producer, Reader, Subscription, Worker};
+use crate::message::{Output, Position};
 use crate::stage_loop::worker::{StageWorker, Turn};
 
 /// A worker of its own on the log, with snapshots beside it, turned by hand until it has nothing to do.
 struct Hand {
     bed: Bed,
     build: &'static str,
+    /// Whether the log can tell itself from another.
+    tells: bool,
+}
+
+/// A log that cannot say at the moment which one it is.
+struct Dumb(Arc<dyn Log>);
+
+impl Log for Dumb {
+    fn partitions(&self, topic: Topic) -> u32 {
+        self.0.partitions(topic)
+    }
+
+    fn worker(&self, subscription: &Subscription) -> Result<Box<dyn Worker>, LogError> {
+        self.0.worker(subscription)
+    }
+
+    fn producer(&self) -> Result<Arc<dyn Producer>, LogError> {
+        self.0.producer()
+    }
+
+    fn reader(&self, partitions: &[(Topic, u32)], start: &Start) -> Result<Box<dyn Reader>, LogError> {
+        self.0.reader(partitions, start)
+    }
+
+    fn ends(&self, topics: &[Topic]) -> Result<Vec<Position>, LogError> {
+        self.0.ends(topics)
+    }
+
+    fn lineage(&self, _: &[(Topic, u32)]) -> Result<Option<Vec<String>>, LogError> {
+        Err(LogError::retry("no answer"))
+    }
+
+    fn committed(&self, group: &str) -> Result<Vec<Checkpoint>, LogError> {
+        self.0.committed(group)
+    }
 }
 
 impl Hand {
     fn new() -> Self {
-        Self { bed: Bed::new(), build: "b1" }
+        Self { bed: Bed::new(), build: "b1", tells: true }
     }
 
     fn directory(&self) -> PathBuf {
@@ -34,7 +70,7 @@ impl Hand {
 
     fn worker(&self) -> (StageWorker, Broadcaster) {
         let hub = Hub::of_build(BUILD);
-        let log = self.bed.log();
+        let log = if self.tells { self.bed.log() } else { Arc::new(Dumb(self.bed.log())) };
         let broadcaster = Broadcaster::new(log.as_ref(), Arc::clone(&hub)).unwrap();
         let worker = StageWorker::new(log, spec(), (0, 1), hub, Arc::new(self.bed.clock.clone())).unwrap();
         (worker.with_snapshots(Some(self.snapshots())), broadcaster)
@@ -146,4 +182,19 @@ fn a_snapshot_of_another_log_is_not_taken() {
     assert_eq!(other.adopted(), 0);
     assert_eq!(other.totals()["k1"], 20);
     assert_eq!(other.adopted(), 40, "its own again");
+}
+
+#[test]
+fn a_log_that_cannot_tell_itself_from_another_is_read_and_the_work_goes_on() {
+    let mut hand = Hand::new();
+    hand.bed.append(batch(400));
+    drop(hand.start());
+    hand.tells = false;
+    hand.bed.append(vec![add("k1", 5)]);
+    let (worker, (loaded, adopted)) = hand.start();
+    assert!(worker.is_ready() && loaded >= 40 && adopted == 0, "{loaded} loaded, {adopted} from snapshots");
+    drop(worker);
+    assert_eq!(hand.totals()["k1"], 15);
+    hand.tells = true;
+    assert_eq!(hand.adopted(), 40, "what was written before still is good");
 }
