@@ -97,7 +97,7 @@ impl Cluster {
         // Longer than the gauge is old.
         while rested < SNAPSHOTS_REST {
             ensure!(begun.elapsed() < START_MAX, "snapshots are still due after {START_MAX:?}");
-            let due: f64 = metric(&self.client, correlate, "tributary_snapshots_due")?.iter().sum();
+            let due = total(&metric(&self.client, correlate, "tributary_snapshots_due")?);
             rested = if due == 0.0 { rested + 1 } else { 0 };
             std::thread::park_timeout(Duration::from_secs(1));
         }
@@ -107,7 +107,7 @@ impl Cluster {
     /// What the snapshots take.
     pub fn print_snapshots(&self) -> anyhow::Result<()> {
         let correlate = self.correlate.as_ref().context("correlate does not run")?;
-        let of = |name| Ok::<f64, anyhow::Error>(metric(&self.client, correlate, name)?.iter().sum());
+        let of = |name| anyhow::Ok(total(&metric(&self.client, correlate, name)?));
         let mut stored = 0;
         for file in std::fs::read_dir(self.directory.path().join("data/snapshots"))? {
             stored += file?.metadata()?.len();
@@ -136,8 +136,8 @@ impl Cluster {
         Ok(Restart {
             ready,
             loading: of("tributary_stage_load_seconds_sum")?.into_iter().fold(0.0, f64::max),
-            records: of("tributary_stage_restored_records_total")?.iter().sum(),
-            adopted: of("tributary_snapshots_records_total")?.iter().sum(),
+            records: total(&of("tributary_stage_restored_records_total")?),
+            adopted: total(&of("tributary_snapshots_records_total")?),
         })
     }
 
@@ -210,6 +210,11 @@ fn metric(client: &Client, service: &Service, name: &str) -> anyhow::Result<Vec<
     let (_, metrics) = client.page(&format!("{}/metrics", service.url))?;
     let own = metrics.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
     Ok(own.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect())
+}
+
+/// Their sum; of none 0, which the standard library's sum writes with a minus.
+fn total(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |total, value| total + value)
 }
 
 /// A subcommand of the binary, configured for this cluster.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tributary_model::Topic;
+use tributary_model::time::{DAY, Millis};
 
 use crate::message::{Message, Output, Position};
 
@@ -136,6 +137,10 @@ pub enum Start {
     /// At these positions; partitions not named start at the beginning.
     At(Vec<Position>),
 }
+
+/// What is known of a compacted topic from so long ago, and not from it itself, no longer tells what there is: deletions since may be
+/// gone, because tombstones live 7 days.
+pub(crate) const COPY_AGE_MAX: Millis = 6 * DAY;
 
 /// What a reader read.
 #[derive(Debug, Default)]

@@ -27,13 +27,12 @@ use std::time::Duration;
 use crc32fast::Hasher;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 use serde::{Deserialize, Serialize};
-use tributary_model::time::{DAY, Millis};
+use tributary_model::time::Millis;
+
+use crate::log::COPY_AGE_MAX;
 
 /// Largest piece. 256 MiB: a cell of a million findings; a length beyond it is damage.
 const PIECE_BYTES_MAX: usize = 256 << 20;
-/// A snapshot older than this is of no use: deletions that it has not seen may be gone from the log, where they live 7 days.
-const AGE_MAX: Millis = 6 * DAY;
-
 const SNAPSHOT: &str = ".snapshot";
 const UNFINISHED: &str = ".unfinished";
 /// To write one takes seconds at most. An hour: whoever wrote it is gone.
@@ -198,7 +197,7 @@ impl Snapshots {
         if about.stage != stage || about.partition != partition {
             return Err(SnapshotError::Foreign("it is of another partition"));
         }
-        if !(0..AGE_MAX).contains(&now.saturating_sub(about.at)) {
+        if !(0..COPY_AGE_MAX).contains(&now.saturating_sub(about.at)) {
             return Err(SnapshotError::Foreign("it is too old, or from the future"));
         }
         Ok(Some(Snapshot { about, pieces }))
@@ -220,6 +219,9 @@ fn name(stage: &str, partition: u32) -> String {
 }
 
 fn make_private(directory: &Path) -> io::Result<()> {
+    if let Some(parent) = directory.parent() {
+        fs::create_dir_all(parent)?;
+    }
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -234,7 +236,7 @@ fn sweep(directory: &Path) -> io::Result<()> {
         let age = entry.metadata().and_then(|about| about.modified()).ok().and_then(|at| at.elapsed().ok());
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_left = name.ends_with(UNFINISHED) && age.is_some_and(|age| age > UNFINISHED_MAX);
-        let is_old = name.ends_with(SNAPSHOT) && age.is_some_and(|age| age.as_millis() > AGE_MAX as u128);
+        let is_old = name.ends_with(SNAPSHOT) && age.is_some_and(|age| age.as_millis() > COPY_AGE_MAX as u128);
         if is_left || is_old {
             // Another process may have been quicker.
             let _ = fs::remove_file(entry.path());

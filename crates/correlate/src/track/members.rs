@@ -41,6 +41,11 @@ impl Members {
         self.of.range(range).map(|(_, finding)| *finding)
     }
 
+    /// All findings.
+    pub(super) fn len(&self) -> usize {
+        self.of.len()
+    }
+
     /// Findings of the asset that has most.
     pub(super) fn largest(&self) -> usize {
         let mut largest = (0, 0);

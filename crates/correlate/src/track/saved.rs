@@ -35,6 +35,9 @@ enum Piece<'a> {
 pub(super) fn save(stage: &Track, put: &mut dyn FnMut(&[u8])) {
     // Nothing is no record: then no snapshot is written.
     let encoded = |record: Result<Vec<u8>, _>| record.map(ByteBuf::from);
+    if stage.members.len() != stage.findings.len() {
+        put(&[]); // findings go by their assets: one without would be left out
+    }
     for (asset, known) in stage.assets.iter() {
         let mut findings = stage.members.of(known.number).peekable();
         while findings.peek().is_some() {

@@ -1,3 +1,5 @@
+use tributary_model::time::DAY;
+
 use super::*;
 
 const NOW: Millis = 10 * DAY;
@@ -43,7 +45,7 @@ fn one_of_another_build_partition_or_time_is_refused() {
     write(&snapshots, &[b"one"]).unwrap();
     let other = Snapshots::in_directory(directory.path(), "b2").unwrap();
     assert!(matches!(read(&other, NOW), Err(SnapshotError::Foreign(why)) if why.contains("build")));
-    assert!(matches!(read(&snapshots, NOW + AGE_MAX), Err(SnapshotError::Foreign(why)) if why.contains("old")));
+    assert!(matches!(read(&snapshots, NOW + COPY_AGE_MAX), Err(SnapshotError::Foreign(why)) if why.contains("old")));
     assert!(matches!(read(&snapshots, NOW - 1), Err(SnapshotError::Foreign(why)) if why.contains("future")));
     fs::rename(directory.path().join(name("assess", 3)), directory.path().join(name("assess", 4))).unwrap();
     assert!(matches!(snapshots.open("assess", 4, NOW), Err(SnapshotError::Foreign(why)) if why.contains("partition")));
@@ -87,6 +89,30 @@ fn a_piece_that_cannot_be_written_leaves_the_old_one() {
     assert!(write(&snapshots, &[b"two", b"", b"three"]).is_err());
     assert_eq!(read(&snapshots, NOW).unwrap().unwrap(), [b"one".to_vec()]);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing unfinished stays");
+}
+
+#[test]
+fn what_nobody_will_finish_or_take_is_swept_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let aged = |name: &str, days: u64| {
+        let file = File::create(directory.path().join(name)).unwrap();
+        let made = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(made - Duration::from_secs(days * 24 * 3_600)).unwrap();
+    };
+    for (name, days) in
+        [("a.1.unfinished", 1), ("b.2.unfinished", 0), ("c-1.snapshot", 7), ("d-1.snapshot", 5), ("e", 90)]
+    {
+        aged(name, days);
+    }
+    Snapshots::in_directory(directory.path(), "b1").unwrap();
+    let left = fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut left: Vec<String> = left.collect();
+    left.sort();
+    assert_eq!(
+        left,
+        ["b.2.unfinished", "d-1.snapshot", "e"],
+        "another process may be writing, and what is not ours stays"
+    );
 }
 
 #[cfg(unix)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tributary_model::Topic;
-use tributary_model::time::{DAY, Millis};
+use tributary_model::time::Millis;
 
 use super::hub::Hub;
 use super::note::Note;
@@ -17,15 +17,12 @@ use super::snapshot::Saved;
 use super::worker::{Owned, StageWorker, Step, Turn};
 use super::{POLL_BYTES, POLL_RECORDS, StageSpec};
 use crate::broadcast::BroadcastStore;
-use crate::log::{Budget, Log, LogError, Reader, Start};
+use crate::log::{Budget, COPY_AGE_MAX, Log, LogError, Reader, Start};
 use crate::message::{Message, Outputs, Position};
 use crate::metrics;
 use crate::rejects;
 use crate::snapshot::{About, SnapshotError, Snapshots};
 use crate::stage::Stage;
-
-/// A note older than this no longer tells what changed, because tombstones may be gone (they live 7 days).
-const NOTE_AGE_MAX: Millis = 6 * DAY;
 
 /// Partitions that are loaded together. 16: the fixed costs are then a few per cent; with more, the first would wait long for
 /// the last before it runs.
@@ -85,7 +82,7 @@ impl Restore {
             let own = || checkpoints.iter().filter(move |checkpoint| checkpoint.position.partition == partition);
             let committed: BTreeMap<Topic, u64> =
                 own().map(|checkpoint| (checkpoint.position.topic, checkpoint.position.next)).collect();
-            let fresh = |note: &Note| !note.seen.is_empty() && now.saturating_sub(note.at) < NOTE_AGE_MAX;
+            let fresh = |note: &Note| !note.seen.is_empty() && now.saturating_sub(note.at) < COPY_AGE_MAX;
             let note = own().next().and_then(|checkpoint| Note::decode(&checkpoint.note)).filter(fresh);
             let stage = (worker.spec.factory)(partition, worker.hub.store());
             let saved = Saved::none(now);

@@ -54,12 +54,16 @@ impl StageWorker {
     }
 
     fn open(&mut self, open: &mut Open, partition: u32, out: Outputs, now: Millis) {
-        let Some(owned) = self.owned.get_mut(&partition) else { return };
-        owned.saved.changed += out.bytes() as u64;
+        let changelogs = self.spec.topics.changelogs;
+        let kept = out.records().iter().filter(|output| changelogs.contains(&output.topic));
+        let changed: usize = kept.map(Output::bytes).sum();
+        if let Some(owned) = self.owned.get_mut(&partition) {
+            owned.saved.changed += changed as u64;
+        }
+        let Some(owned) = self.owned.get(&partition) else { return };
         open.bytes += out.bytes();
         open.transaction.outputs.extend(out.into_records());
-        let next = owned.next.clone();
-        open.transaction.checkpoints.extend(self.checkpoints(partition, &next, now));
+        open.transaction.checkpoints.extend(self.checkpoints(partition, &owned.next, now));
         open.partitions.push(partition);
     }
 

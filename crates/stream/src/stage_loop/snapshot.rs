@@ -1,6 +1,8 @@
 //! When a worker writes snapshots of its partitions, and how: the ends of the changelogs first, then a commit that only an owner
 //! can make, then the state.
 
+use std::time::{Duration, Instant};
+
 use tributary_model::time::{DAY, Millis};
 
 use super::worker::StageWorker;
@@ -11,6 +13,8 @@ use crate::snapshot::{About, Changelog, Rhythm};
 
 /// A snapshot is written again after so long even if little changed: it must not come to the age at which it is of no use.
 const REFRESH: Millis = DAY;
+/// How long a worker that ends begins to write another one. 10 s: who stops a service waits for half a minute as a rule.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// How a partition's snapshot stands to its state.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +74,8 @@ impl StageWorker {
         let Some(rhythm) = self.snapshots.as_ref().map(|snapshots| snapshots.rhythm) else { return Ok(()) };
         let due = self.owned.iter().filter(|(_, owned)| owned.saved.is_due(now, rhythm));
         let due: Vec<u32> = due.map(|(partition, _)| *partition).collect();
-        due.into_iter().try_for_each(|partition| self.save(partition, now))
+        let begun = Instant::now();
+        due.into_iter().take_while(|_| begun.elapsed() < DRAIN_MAX).try_for_each(|partition| self.save(partition, now))
     }
 
     fn save(&mut self, partition: u32, now: Millis) -> Result<(), LogError> {
@@ -115,7 +120,7 @@ impl StageWorker {
             at: now,
             changelogs: changelogs.collect(),
         };
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         match snapshots.write(about, |put| owned.stage.save(put)) {
             Ok(bytes) => {
                 owned.saved = Saved { at: now, tried: now, bytes, changed: 0 };

@@ -108,10 +108,11 @@ fn batch(count: i64) -> Vec<Output> {
 
 #[test]
 fn a_restart_takes_the_snapshot_and_only_the_end_of_the_log() {
-    let hand = Hand::new();
+    let mut hand = Hand::new();
     hand.bed.append(batch(400));
     drop(hand.start());
     let before = hand.written();
+    hand.bed.reopen();
     let (mut worker, seen) = hand.start();
     assert_eq!((seen, hand.written()), ((40, 40), before), "40 totals, and nothing is written again");
     // Something that no snapshot has: the worker is killed before it may write one.
