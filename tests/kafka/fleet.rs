@@ -169,6 +169,16 @@ impl Fleet {
         page.into_body().read_to_string().unwrap()
     }
 
+    /// A metric of it, summed over those of its labels that have this text.
+    pub fn metric(&self, name: &str, metric: &str, label: &str) -> f64 {
+        let text = self.metrics(name);
+        let own =
+            text.lines().filter(|line| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        let values =
+            own.filter(|line| line.contains(label)).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>());
+        values.map(Result::unwrap).sum()
+    }
+
     pub fn names(&self) -> Vec<String> {
         self.services.keys().cloned().collect()
     }

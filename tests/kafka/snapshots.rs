@@ -11,11 +11,9 @@ use crate::input::both;
 
 const NAME: &str = "correlate-0";
 
-/// A counter or gauge of `correlate`, over those of its labels that have this text.
+/// A metric of `correlate`, over those of its labels that have this text.
 fn metric(fleet: &Fleet, name: &str, label: &str) -> f64 {
-    let text = fleet.metrics(NAME);
-    let own = text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-    own.filter(|line| line.contains(label)).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    fleet.metric(NAME, name, label)
 }
 
 fn taken(fleet: &Fleet) -> f64 {
