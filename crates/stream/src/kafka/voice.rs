@@ -87,6 +87,7 @@ impl Voice {
     /// An error that the client deals with itself: it reconnects and tries again.
     pub(super) fn said(&self, error: &KafkaError, reason: &str) {
         let KafkaError::Global(code) = error else { return };
+        let code = if is_lost_handshake(reason) { &RDKafkaErrorCode::BrokerTransportFailure } else { code };
         match code {
             // The end of a partition comes here too, as if it were an error; who reads gets it from the queue.
             RDKafkaErrorCode::PartitionEOF => return,
@@ -155,6 +156,15 @@ fn cause(said: &str) -> String {
     rest.split(" (after ").next().unwrap_or(rest).trim().to_owned()
 }
 
+/// Whether the connection was lost while client and broker agreed on how to authenticate. The client calls that a failed
+/// authentication, too, as it calls a broker that refuses (`rd_kafka_broker_handle_SaslHandshake`): only its text tells a broker that
+/// restarts from credentials that are wrong.
+fn is_lost_handshake(reason: &str) -> bool {
+    ["Broker transport failure", "Timed out"]
+        .iter()
+        .any(|lost| reason.contains(&format!("mechanism handshake failed: Local: {lost}")))
+}
+
 /// `host:port/id`, as clients call brokers.
 fn is_address(text: &str) -> bool {
     let port = text.rsplit_once(':').map(|(_, port)| port.split('/').next().unwrap_or_default());
@@ -201,6 +211,24 @@ mod tests {
         assert!(is_news("of this test"));
         assert!(!is_news("of this test"));
         assert!((0..CAUSES_MAX).all(|n| is_news(&format!("cause {n}"))), "others are news");
+    }
+
+    #[test]
+    fn a_handshake_that_was_cut_off_is_no_refusal() {
+        let say = |reason: &str| {
+            let voice = Voice::connecting(&KafkaSettings::default());
+            voice.said(&KafkaError::Global(RDKafkaErrorCode::Authentication), reason);
+            voice.trouble().is_refusal
+        };
+        let handshake = |why: &str| {
+            format!(
+                "GroupCoordinator: SASL SCRAM-SHA-512 mechanism handshake failed: {why}: broker's supported mechanisms: (n/a)"
+            )
+        };
+        assert!(!say(&handshake("Local: Broker transport failure")));
+        assert!(!say(&handshake("Local: Timed out")));
+        assert!(say(&handshake("Broker: Unsupported SASL mechanism")));
+        assert!(say("sasl_ssl://k:9093/1: SASL authentication error: Authentication failed during authentication"));
     }
 
     #[test]
