@@ -163,8 +163,12 @@ impl Pipeline for Cluster {
         &self.client
     }
 
-    fn until_idle(&self) -> anyhow::Result<()> {
+    fn until_idle(&self) -> anyhow::Result<Instant> {
         let begun = Instant::now();
+        let rows = || anyhow::Ok(total(&metric(&self.client, &self.sink, "tributary_sink_rows_total")?));
+        // A group stands at the end once it has also passed the marker of the last transaction, and a worker commits such a place only
+        // when it had nothing to do for a second. That says that all is done; it was done when the last row was stored.
+        let (mut stored, mut stored_at) = (rows()?, Instant::now());
         // Twice in a row: between two looks of one answer a record can pass from one group to the next.
         let mut rested = 0;
         while rested < 2 {
@@ -172,8 +176,12 @@ impl Pipeline for Cluster {
             rested = if behind == 0 { rested + 1 } else { 0 };
             ensure!(begun.elapsed() < PHASE_MAX, "{behind} records behind after {PHASE_MAX:?}");
             std::thread::park_timeout(LOOK_EVERY);
+            let now = rows()?;
+            if now > stored {
+                (stored, stored_at) = (now, Instant::now());
+            }
         }
-        Ok(())
+        Ok(stored_at)
     }
 
     fn processes(&self) -> Vec<(&'static str, u32)> {

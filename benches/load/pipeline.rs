@@ -15,8 +15,8 @@ pub trait Pipeline: Sync {
     /// Its intake and its ClickHouse.
     fn client(&self) -> &Client;
 
-    /// Waits until nothing is left to do anywhere.
-    fn until_idle(&self) -> anyhow::Result<()>;
+    /// Waits until nothing is left to do anywhere; answers when the last row was seen to be stored.
+    fn until_idle(&self) -> anyhow::Result<Instant>;
 
     /// Its processes by what they are.
     fn processes(&self) -> Vec<(&'static str, u32)>;
@@ -29,8 +29,8 @@ pub trait Pipeline: Sync {
         let cpu = || self.processes().into_iter().map(|(name, pid)| (name, cpu_seconds(pid))).collect::<Vec<_>>();
         let (before, begun) = (cpu(), Instant::now());
         work()?;
-        self.until_idle()?;
-        let (seconds, after) = (begun.elapsed().as_secs_f64(), cpu());
+        let stored = self.until_idle()?;
+        let (seconds, after) = ((stored - begun).as_secs_f64(), cpu());
         let used = before.iter().zip(after).map(|((name, before), (_, after))| (*name, after - before)).collect();
         Ok(Phase { seconds, cpu: used })
     }

@@ -85,8 +85,9 @@ impl Pipeline for Up {
         &self.client
     }
 
-    fn until_idle(&self) -> anyhow::Result<()> {
-        self.until("idle", |status| status["idle"] == true)
+    fn until_idle(&self) -> anyhow::Result<Instant> {
+        self.until("idle", |status| status["idle"] == true)?;
+        Ok(Instant::now())
     }
 
     fn processes(&self) -> Vec<(&'static str, u32)> {
