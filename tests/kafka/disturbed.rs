@@ -88,6 +88,8 @@ fn one_three_two_correlates() {
     let third = input.records.len() / 3;
     for (index, record) in input.records.iter().enumerate() {
         if index == third {
+            // Of one process with more threads than another, too.
+            fleet.settings.push(("TRIBUTARY__CORRELATE__WORKERS", "3".to_owned()));
             fleet.start("correlate-1");
             fleet.start("correlate-2");
         } else if index == 2 * third {

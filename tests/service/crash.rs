@@ -17,6 +17,8 @@ fn killed_under_load_and_restarted_the_risks_are_the_same() {
     let expected = undisturbed(&records);
 
     let rough = tempfile::tempdir().unwrap();
+    // How many threads share the partitions changes nothing either.
+    std::fs::write(rough.path().join("tributary.toml"), "[correlate]\nworkers = 2\n").unwrap();
     let mut service = Service::start(rough.path());
     let step = records.len() / (KILLS + 1);
     for (index, record) in records.iter().enumerate() {

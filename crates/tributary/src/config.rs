@@ -14,6 +14,8 @@ use crate::versions::IMPLEMENTED;
 
 /// Version of the file's shape that this build reads.
 pub const CONFIG_VERSION: u32 = 1;
+/// Most workers of a stage in one process. 64: as many as the partitions that `topics.partitions` recommends; more have nothing to do.
+const WORKERS_MAX: u32 = 64;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +51,8 @@ pub struct Config {
 pub struct Correlate {
     /// Whether it, and `up`, keep snapshots of their state under `data`, so that a restart reads only the end of the log.
     pub snapshots: bool,
+    /// Threads that it, and `up`, give each of the four stages; at most as many as there are partitions have something to do.
+    pub workers: u32,
 }
 
 /// Settings of `status`.
@@ -141,7 +145,7 @@ impl Default for Config {
 
 impl Default for Correlate {
     fn default() -> Self {
-        Self { snapshots: true }
+        Self { snapshots: true, workers: 1 }
     }
 }
 
@@ -243,6 +247,9 @@ impl Config {
         if self.clickhouse.memory_max_mib < 512 {
             bail!("clickhouse.memory_max_mib = {}: the engine needs at least 512", self.clickhouse.memory_max_mib);
         }
+        if !(1..=WORKERS_MAX).contains(&self.correlate.workers) {
+            bail!("correlate.workers = {}: between 1 and {WORKERS_MAX}", self.correlate.workers);
+        }
         if !self.kafka.brokers.is_empty() {
             self.kafka.check_reach().map_err(anyhow::Error::msg).context("[kafka]")?;
         }
@@ -294,6 +301,7 @@ mod tests {
         assert!(error("[versions]\nmodel = 'tributary-0'").contains("tributary-1"));
         assert!(error("[kafka]\nbroker = 'k:9092'").contains("broker"));
         assert!(error("[status]\nservices = ['correlate-0:8741']").contains("status.services"));
+        assert!(error("[correlate]\nworkers = 0").contains("correlate.workers = 0"));
         assert!(error("[topics]\npartitions = 0").contains("partitions"));
         let insecure =
             "[kafka]\nbrokers = 'k:9092'\ninstance = 'a'\n[kafka.security]\nmechanism = 'PLAIN'\nusername = 'u'";

@@ -22,10 +22,11 @@ use tributary_stream::broadcast::InForce;
 use tributary_stream::log::{Log, Producer, Waker};
 use tributary_stream::stage::{ASSESS, RELATE, REMEDY, TRACK};
 use tributary_stream::stage_loop::{Pipeline, PipelineSettings, StageSpec};
-use tributary_stream::{BroadcastStore, Clock, EmbeddedLog, EmbeddedSettings, Snapshots};
+use tributary_stream::{BroadcastStore, Clock, EmbeddedLog, EmbeddedSettings};
 
-use crate::config::VersionsConfig;
+use crate::config::{Config, Correlate, VersionsConfig};
 use crate::keys;
+use crate::snapshots;
 use crate::status::{Engine, Health};
 use crate::versions;
 use crate::view::View;
@@ -67,14 +68,24 @@ pub fn stages() -> Vec<StageSpec> {
     ]
 }
 
+/// How the stages of this process run.
+pub fn stage_settings(config: &Config) -> PipelineSettings {
+    let Correlate { snapshots, workers } = config.correlate;
+    PipelineSettings {
+        workers,
+        implemented: versions::implemented(&config.versions),
+        snapshots: snapshots.then(|| snapshots::below(&config.data)).flatten(),
+    }
+}
+
 impl River {
-    /// Opens the log under `data` and starts INGEST and the four stages, which keep their snapshots there if they are given a place.
+    /// Opens the log under `data` and starts INGEST and the four stages.
     pub fn start(
         data: &Path,
         grants: Arc<Grants>,
         report_bytes_max: usize,
         config: &VersionsConfig,
-        snapshots: Option<Snapshots>,
+        settings: &PipelineSettings,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
@@ -84,8 +95,7 @@ impl River {
         )?;
         let log: Arc<dyn Log> = Arc::new(log);
         activate(log.as_ref(), config, clock.as_ref())?;
-        let settings = PipelineSettings { workers: 1, implemented: versions::implemented(config), snapshots };
-        let pipeline = Pipeline::start(Arc::clone(&log), stages(), Arc::clone(clock), &settings)?;
+        let pipeline = Pipeline::start(Arc::clone(&log), stages(), Arc::clone(clock), settings)?;
         if let Some(reason) = pipeline.blocked() {
             bail!("{reason}");
         }

@@ -13,6 +13,7 @@ use tributary_model::severity::Band;
 use tributary_model::time::{DAY, Millis};
 use tributary_stream::Clock;
 use tributary_stream::clock::ManualClock;
+use tributary_stream::stage_loop::PipelineSettings;
 
 use crate::cli::DemoArgs;
 use crate::client::agent;
@@ -21,6 +22,7 @@ use crate::engine::{self, Analytics, Source};
 use crate::estate::{self, Estate};
 use crate::print;
 use crate::river::River;
+use crate::versions;
 use crate::view::Funnel;
 
 /// Risks in the list: what a team can look at before its first coffee is cold.
@@ -36,7 +38,9 @@ pub fn run(args: &DemoArgs, config: &Config) -> anyhow::Result<u8> {
     let clock = ManualClock::at(estate.records.first().and_then(|record| record.ext.time).unwrap_or(estate.as_of));
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let grants = Arc::new(grants(&estate)?);
-    let river = River::start(&directory, grants, 64 << 20, &VersionsConfig::default(), None, &shared)?;
+    let versions = VersionsConfig::default();
+    let settings = PipelineSettings { workers: 1, implemented: versions::implemented(&versions), snapshots: None };
+    let river = River::start(&directory, grants, 64 << 20, &versions, &settings, &shared)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (analytics, absent) = analytics(args, config, &directory, &river, &shared, &runtime)?;
     play(&estate, &river, &clock)?;

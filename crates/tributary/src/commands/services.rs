@@ -14,7 +14,7 @@ use tributary_model::Topic;
 use tributary_stream::clock::SystemClock;
 use tributary_stream::log::Log;
 use tributary_stream::log::Waker;
-use tributary_stream::stage_loop::{Pipeline, PipelineSettings};
+use tributary_stream::stage_loop::Pipeline;
 use tributary_stream::{Clock, KafkaLog};
 
 use super::up;
@@ -24,10 +24,8 @@ use crate::engine::{Analytics, Source};
 use crate::keys;
 use crate::river;
 use crate::service::{self, Probes};
-use crate::snapshots;
 use crate::status::{self, Engine, Health};
 use crate::telemetry;
-use crate::versions;
 use crate::watch::{self, Watch};
 
 /// What INGEST asks the lag of, beside what it writes: bulk waits for the stages.
@@ -90,8 +88,7 @@ pub fn correlate(listen: SocketAddr, config: &Config) -> anyhow::Result<u8> {
     let topics: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| !topic.is_raw()).collect();
     let log = connect(config, &topics)?;
     let watch = start_watch("correlate", config, Arc::clone(&log), &["relate", "track", "assess", "remedy"])?;
-    let snapshots = config.correlate.snapshots.then(|| snapshots::below(&config.data)).flatten();
-    let settings = PipelineSettings { workers: 1, implemented: versions::implemented(&config.versions), snapshots };
+    let settings = river::stage_settings(config);
     let pipeline = Pipeline::start(log, river::stages(), Arc::new(SystemClock), &settings)?;
     if let Some(reason) = pipeline.blocked() {
         tracing::warn!(reason, "correlate does not work");
