@@ -176,9 +176,9 @@ impl Pipeline for Cluster {
             rested = if behind == 0 { rested + 1 } else { 0 };
             ensure!(begun.elapsed() < PHASE_MAX, "{behind} records behind after {PHASE_MAX:?}");
             std::thread::park_timeout(LOOK_EVERY);
-            let now = rows()?;
-            if now > stored {
-                (stored, stored_at) = (now, Instant::now());
+            let seen = rows()?;
+            if seen > stored {
+                (stored, stored_at) = (seen, Instant::now());
             }
         }
         Ok(stored_at)

@@ -14,7 +14,7 @@ use crate::versions::IMPLEMENTED;
 
 /// Version of the file's shape that this build reads.
 pub const CONFIG_VERSION: u32 = 1;
-/// Most workers of a stage in one process. 64: as many as the partitions that `topics.partitions` recommends; more have nothing to do.
+/// Most workers of a stage in one process. 64: as many as `topics.partitions` is by default; more have nothing to do.
 const WORKERS_MAX: u32 = 64;
 
 /// Everything that can be configured.
@@ -302,6 +302,7 @@ mod tests {
         assert!(error("[kafka]\nbroker = 'k:9092'").contains("broker"));
         assert!(error("[status]\nservices = ['correlate-0:8741']").contains("status.services"));
         assert!(error("[correlate]\nworkers = 0").contains("correlate.workers = 0"));
+        assert!(error("[correlate]\nworkers = 65").contains("between 1 and 64"));
         assert!(error("[topics]\npartitions = 0").contains("partitions"));
         let insecure =
             "[kafka]\nbrokers = 'k:9092'\ninstance = 'a'\n[kafka.security]\nmechanism = 'PLAIN'\nusername = 'u'";

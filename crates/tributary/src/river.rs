@@ -24,7 +24,7 @@ use tributary_stream::stage::{ASSESS, RELATE, REMEDY, TRACK};
 use tributary_stream::stage_loop::{Pipeline, PipelineSettings, StageSpec};
 use tributary_stream::{BroadcastStore, Clock, EmbeddedLog, EmbeddedSettings};
 
-use crate::config::{Config, Correlate, VersionsConfig};
+use crate::config::{Config, Correlate};
 use crate::keys;
 use crate::snapshots;
 use crate::status::{Engine, Health};
@@ -79,12 +79,12 @@ pub fn stage_settings(config: &Config) -> PipelineSettings {
 }
 
 impl River {
-    /// Opens the log under `data` and starts INGEST and the four stages.
+    /// Opens the log under `data`, puts this decision model in force if one is named, and starts INGEST and the four stages.
     pub fn start(
         data: &Path,
         grants: Arc<Grants>,
         report_bytes_max: usize,
-        config: &VersionsConfig,
+        model: &str,
         settings: &PipelineSettings,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
@@ -94,7 +94,7 @@ impl River {
             || format!("cannot open the log under {}; is another tributary running there?", data.display()),
         )?;
         let log: Arc<dyn Log> = Arc::new(log);
-        activate(log.as_ref(), config, clock.as_ref())?;
+        activate(log.as_ref(), model, clock.as_ref())?;
         let pipeline = Pipeline::start(Arc::clone(&log), stages(), Arc::clone(clock), settings)?;
         if let Some(reason) = pipeline.blocked() {
             bail!("{reason}");
@@ -176,12 +176,12 @@ impl River {
 }
 
 /// Puts the configured model in force, if another one is.
-fn activate(log: &dyn Log, config: &VersionsConfig, clock: &dyn Clock) -> anyhow::Result<()> {
-    if config.model.is_empty() {
+fn activate(log: &dyn Log, model: &str, clock: &dyn Clock) -> anyhow::Result<()> {
+    if model.is_empty() {
         return Ok(());
     }
     let in_force = InForce::read(log)?;
-    let wanted = versions::with_model(&in_force, &config.model, "versions.model", clock.now())?;
+    let wanted = versions::with_model(&in_force, model, "versions.model", clock.now())?;
     match in_force {
         InForce::Known(versions) if versions.model == wanted.model => Ok(()),
         _ => versions::put_in_force(log.producer()?.as_ref(), &wanted),

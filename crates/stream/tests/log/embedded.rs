@@ -10,7 +10,7 @@ use tributary_stream::clock::{Clock, ManualClock};
 use tributary_stream::log::{Budget, Checkpoint, Log, Polled, Start, Transaction, Worker};
 use tributary_stream::{EmbeddedLog, EmbeddedSettings, Position};
 
-use crate::suite::{IN, append, budget, drain, read, record, started, worker};
+use crate::steps::{IN, append, budget, drain, read, record, started, worker};
 use crate::{Embedded, LogFactory, open};
 
 #[test]

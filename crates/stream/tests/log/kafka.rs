@@ -16,7 +16,7 @@ use tributary_stream::{KafkaLog, Message};
 use crate::LogFactory;
 use crate::broker::{self, SUITE};
 use crate::rebalance::wait_until;
-use crate::suite::{append, budget, commit, drain, is_drained, read, record, started, wait_without_lag};
+use crate::steps::{append, budget, commit, drain, is_drained, read, record, started, wait_without_lag};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const TOMBSTONE_DAYS: i64 = 7;

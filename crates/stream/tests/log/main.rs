@@ -7,6 +7,7 @@ mod broker;
 mod embedded;
 mod kafka;
 mod rebalance;
+mod steps;
 mod suite;
 
 use std::path::Path;

@@ -14,7 +14,7 @@ use tributary_stream::log::{Budget, Checkpoint, Log, LogError, Polled, Start, Su
 use tributary_stream::{KafkaLog, KafkaSettings, Message, Output, Position};
 
 use crate::broker::{self, SUITE};
-use crate::suite::{append, budget, read, record};
+use crate::steps::{append, budget, read, record};
 
 const IN: Topic = Topic::Observations;
 const STATE: Topic = Topic::Risks;

@@ -17,7 +17,7 @@ use tributary_stream::stage_loop::PipelineSettings;
 
 use crate::cli::DemoArgs;
 use crate::client::agent;
-use crate::config::{Config, VersionsConfig};
+use crate::config::Config;
 use crate::engine::{self, Analytics, Source};
 use crate::estate::{self, Estate};
 use crate::print;
@@ -38,9 +38,8 @@ pub fn run(args: &DemoArgs, config: &Config) -> anyhow::Result<u8> {
     let clock = ManualClock::at(estate.records.first().and_then(|record| record.ext.time).unwrap_or(estate.as_of));
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let grants = Arc::new(grants(&estate)?);
-    let versions = VersionsConfig::default();
-    let settings = PipelineSettings { workers: 1, implemented: versions::implemented(&versions), snapshots: None };
-    let river = River::start(&directory, grants, 64 << 20, &versions, &settings, &shared)?;
+    let settings = PipelineSettings { workers: 1, implemented: versions::IMPLEMENTED, snapshots: None };
+    let river = River::start(&directory, grants, 64 << 20, "", &settings, &shared)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (analytics, absent) = analytics(args, config, &directory, &river, &shared, &runtime)?;
     play(&estate, &river, &clock)?;

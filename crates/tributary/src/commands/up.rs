@@ -45,7 +45,7 @@ pub fn run(args: &UpArgs, config: &Config) -> anyhow::Result<u8> {
     let grants = grants(&config)?;
     let report_max = (config.intake.report_max_mib as usize) << 20;
     let settings = river::stage_settings(&config);
-    let river = River::start(&config.data, Arc::new(grants), report_max, &config.versions, &settings, &clock)?;
+    let river = River::start(&config.data, Arc::new(grants), report_max, &config.versions.model, &settings, &clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let analytics = analytics(args, &config, &river, &clock, &runtime)?;
     watch::introduce("up", "");
